@@ -18,8 +18,8 @@
 //! # Decisions
 //! * **No actor punishes what the protocol allows:** a second connection, a keep-alive, requests in
 //!   any order, an early hang-up.
-//! * **Nothing a client does makes an actor panic.** Whoever drives the actor decides what counts as
-//!   a mistake.
+//! * **Nothing a client does makes an actor panic.** The code that drives the actor decides what
+//!   counts as a mistake.
 //! * **Every wait has a deadline, and every thread ends when its actor is dropped.**
 //! * **No memory that a client chooses:** recordings, connections and messages are bounded.
 

@@ -53,8 +53,8 @@ pub const MAX_ITEMS: usize = 3_000_000;
 
 /// A decoded value, borrowed from the input it was read from.
 ///
-/// Two values are equal only if their bytes are: the same dictionary with its keys in
-/// another order is another value.
+/// Two values are equal only if their bytes are: a dictionary with its keys reordered is another
+/// value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Value<'a> {
     /// The bytes this value was decoded from, `d` to `e` for a dictionary.
@@ -234,7 +234,7 @@ impl<'a> Decoder<'a, '_> {
         if !is_decimal(text) {
             return Err((start, Rule::BadLength { found: excerpt(digits) }));
         }
-        // Compared before anything is done with it: the length is a stranger's claim.
+        // Checked before use: the length is a stranger's claim.
         let left = self.input.len() - self.at;
         match text.parse::<usize>() {
             Ok(length) if length <= left => {
@@ -252,7 +252,7 @@ impl<'a> Decoder<'a, '_> {
         let mut items = Vec::new();
         while self.peek()? != b'e' {
             self.path.push(Step::Item(items.len()));
-            items.push(self.value()?); // an error leaves the path as it is: it leads there
+            items.push(self.value()?); // after an error the path stays, to say where
             self.path.pop();
         }
         self.at += 1; // the `e`

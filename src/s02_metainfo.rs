@@ -250,8 +250,8 @@ impl Info {
         Info::from_value(&decode(raw)?)
     }
 
-    /// Reads an info dictionary that has been decoded already. Each key is checked on its own;
-    /// last, that `pieces` agrees with the files.
+    /// Reads an info dictionary that has been decoded already. Each key is checked on its own, and
+    /// last `pieces` against the files.
     fn from_value(info: &Value) -> Result<Info, MetainfoError> {
         let mut notes = PassedOver::default();
         check_version(info, &mut notes)?;
@@ -380,7 +380,7 @@ pub enum MetainfoError {
     /// A name that must not become a path.
     #[error("{path}: {why}: \"{}\"", printable(name))]
     UnsafePath { path: String, why: &'static str, name: String },
-    /// A `meta version` that is not defined yet (BEP 52).
+    /// A `meta version` other than 2 (BEP 52).
     #[error(
         "info.meta version is {found}, but only 2 is known (BEP 52): the torrent is of an unknown format"
     )]

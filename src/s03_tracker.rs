@@ -61,8 +61,8 @@ use crate::s02_metainfo::InfoHash;
 pub struct PeerId(pub [u8; 20]);
 
 impl PeerId {
-    /// Generates a new id. Twelve random bytes are enough that no two clients share one; no one has
-    /// to hand them out.
+    /// Generates a new id. Twelve random bytes are enough to make each id unique, so no one has to
+    /// hand ids out.
     pub fn random() -> PeerId {
         let mut id = *b"-PM0001-............";
         for byte in &mut id[8..] {
@@ -211,8 +211,8 @@ pub struct AnnounceResponse {
 }
 
 impl AnnounceResponse {
-    /// Decodes a tracker's answer. Bytes after the dictionary are ignored. A key of the
-    /// wrong type is passed over, except `peers`; of two equal keys the first counts.
+    /// Decodes a tracker's answer. Bytes after the dictionary are ignored. Most keys of the wrong
+    /// type are passed over; of two equal keys the first counts.
     ///
     /// # Errors
     /// If it is not a dictionary, if it holds a `failure reason`, or if `peers`
@@ -256,12 +256,12 @@ impl AnnounceResponse {
     }
 }
 
-/// Limits of the dictionary. A list of two thousand peers has eight thousand values: each is a
-/// dictionary with three keys.
+/// Limits of the dictionary. Two thousand peers in a list are eight thousand values: each peer is a
+/// dictionary of three.
 pub const LIMITS: Limits = Limits { depth: 8, items: 20_000 };
 /// The longest `tracker id` that is sent back, in bytes: it goes into the next URL.
 const MAX_TRACKER_ID_LENGTH: usize = 1000;
-/// The longest text from a tracker or a library that is shown, in bytes.
+/// The most bytes of a tracker's or a library's text that are shown.
 const MAX_WORDS_LENGTH: usize = 500;
 
 /// Returns the refusal in an answer, if there is one. The key alone makes it a refusal, even if
@@ -325,9 +325,9 @@ impl Retry {
 
 /// Why an announce failed.
 ///
-/// Three are for good: [`Scheme`](TrackerError::Scheme), [`OffLimits`](TrackerError::OffLimits),
-/// and a [`Failure`](TrackerError::Failure) with [`Retry::Never`]. Any other may be gone the next
-/// time: trackers are restarted, moved and overloaded.
+/// Three are final: [`Scheme`](TrackerError::Scheme), [`OffLimits`](TrackerError::OffLimits), and a
+/// [`Failure`](TrackerError::Failure) with [`Retry::Never`]. Any other may be gone the next time:
+/// trackers are restarted, moved and overloaded.
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum TrackerError {

@@ -91,7 +91,7 @@ pub enum Message<'a> {
     Piece { index: u32, begin: u32, block: &'a [u8] },
     /// "I do not need this block any more."
     Cancel(Request),
-    /// "My DHT node listens there" (BEP 5).
+    /// "My DHT node has this port" (BEP 5).
     Port { port: u16 },
     /// "This piece is cheap for me to send" (BEP 6).
     Suggest { index: u32 },
@@ -108,8 +108,8 @@ pub enum Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Decodes a message without its length prefix. Only sizes are checked here, no values: this
-    /// stage does not know the torrent, so it cannot say which pieces exist.
+    /// Decodes a message without its length prefix. Only sizes are checked, not values: this stage
+    /// does not know the torrent, so it cannot say which pieces exist.
     ///
     /// # Errors
     /// If the payload's size is not right for the id.
@@ -183,8 +183,8 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Appends the header of a `piece` message; the caller then appends `length` bytes of
-    /// block. So a seed can read it from the disk straight into the buffer that is sent.
+    /// Appends the header of a `piece` message; the caller then appends `length` bytes of block. A
+    /// seed reads these from the disk straight into the buffer that is sent.
     pub fn piece_head(index: u32, begin: u32, length: u32, out: &mut Vec<u8>) {
         out.extend_from_slice(&(9 + length).to_be_bytes()); // id 1, index 4, begin 4, block
         out.push(7);
@@ -229,7 +229,7 @@ fn word(id: u8, payload: &[u8], at: usize, size: usize) -> Result<u32, MessageEr
 /// While a message is incomplete, `start` and `next` are equal: both are where it begins.
 pub struct MessageReader<R> {
     stream: R,
-    /// Its length is the room we have; `end` is where the bytes received end.
+    /// Its length is the room we have; `end` is where the received bytes end.
     buffer: Vec<u8>,
     start: usize,
     next: usize,
@@ -318,7 +318,7 @@ impl<R: Read> MessageReader<R> {
     /// Reads more from the stream, once. The message at `start` is incomplete.
     fn fill(&mut self) -> Result<(), MessageError> {
         // If the buffer is full, move what is unread to the front; if nothing is unread, start over
-        // there. Doing so before each read would move a message that comes in many parts each time.
+        // there. Doing so before each read would move a message of many parts many times.
         if self.start > 0 && (self.start == self.end || self.end == self.buffer.len()) {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -350,8 +350,7 @@ impl<R: Read> MessageReader<R> {
     /// for one message while others come.
     ///
     /// # Errors
-    /// If the messages put aside exceed the limit for one message by more than
-    /// [`MAX_MESSAGE_LENGTH`].
+    /// If the messages put aside exceed the longest message plus [`MAX_MESSAGE_LENGTH`].
     pub fn defer(&mut self) -> Result<(), MessageError> {
         let message = self.buffer.get(self.start..self.next).unwrap_or_default();
         let length = self.aside.len() + message.len();

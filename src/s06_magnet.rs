@@ -84,7 +84,7 @@ impl Magnet {
     /// ```
     ///
     /// # Errors
-    /// If it is not one, or if it names no torrent.
+    /// If it is no magnet link or names no torrent.
     pub fn parse(link: &str) -> Result<Magnet, MagnetError> {
         let link = link.trim();
         let query = query_at(link).and_then(|at| link.get(at..));
@@ -92,7 +92,7 @@ impl Magnet {
         let mut magnet = Magnet::default();
         let mut passed_over = PassedOver::default();
         let mut broken_topic = None; // the first one: the best answer if no other topic is right
-        // Split first and decode then: an encoded `%26` is part of a value.
+        // Split first, then decode: an encoded `%26` is part of a value.
         for pair in query.split('&') {
             if pair.starts_with("amp;") {
                 // The user will paste it into a shell, in single quotes.
@@ -227,7 +227,7 @@ impl fmt::Display for Magnet {
         );
         pairs.extend(self.name.iter().map(|name| ("dn", text(name).into_owned())));
         pairs.extend(self.trackers.iter().map(|url| ("tr", text(url).into_owned())));
-        // The characters of an address need no encoding, and are easier to read.
+        // These three need no encoding, and are easier to read without it.
         let address = |peer: &PeerAddress| {
             text(&peer.to_string()).replace("%3A", ":").replace("%5B", "[").replace("%5D", "]")
         };
@@ -293,7 +293,7 @@ impl Pair<'_> {
         }
     }
 
-    /// Returns an error if this is one value too many: `kept` are there, and `most` may be. The
+    /// Returns an error if this is one too many: `kept` are there, and `most` are allowed. The
     /// first ones count, and each further one gets a note.
     fn at_most(&self, most: usize, kept: usize) -> Result<(), MagnetError> {
         if kept < most {
@@ -325,14 +325,14 @@ fn base32(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Parses a number that is only digits: `parse` alone would accept "+5". `None` also if it does not
+/// Parses a number that is only digits: `parse` alone would accept "+5". Also `None` if it does not
 /// fit the type.
 fn digits<N: FromStr>(text: &str) -> Option<N> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// Reads `0,2,4-6` (BEP 53); `None` if any part of it is broken. A range is kept as its two ends: a
-/// link can write one of four billion files in twelve characters.
+/// link can name four billion files in twelve characters.
 fn select_only(text: &str) -> Option<Vec<(u32, u32)>> {
     let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -367,7 +367,7 @@ pub enum MagnetError {
     /// is right.
     #[error("{key} must be {expected}, but is \"{found}\"")]
     Value { key: String, expected: &'static str, found: String },
-    /// A parameter that we use is there more often than we use it.
+    /// A parameter that we use is there too often.
     #[error("{key} may be given {}, but is there again: \"{found}\"", times(*most))]
     Repeated { key: String, most: usize, found: String },
     /// Another info hash of the same version.

@@ -21,8 +21,8 @@
 //! # Decisions
 //! * **Ids belong to the receiver.** Ours are fixed by the order of our extensions;
 //!   theirs are kept per peer, in [`PeerExtensions`].
-//! * **A later handshake adds to the earlier one;** id 0 turns an extension off. It is
-//!   never a reason to hang up.
+//! * **A later handshake adds to the earlier one;** id 0 turns an extension off. Neither is a
+//!   reason to hang up.
 //! * **[`Extension`] is a seam.** Each extension handles its own messages, so this
 //!   stage does not change when one is added.
 //! * **Unknown keys and names are skipped,** as BEP 10 asks. A key of the wrong type, or
@@ -54,7 +54,7 @@ pub const EXTENSION_BIT: usize = 20;
 /// The message id that all extensions share.
 pub const EXTENDED: u8 = 20;
 
-/// The `reqq` that is assumed if a peer sends none; libtorrent assumes the same.
+/// The `reqq` assumed if a peer sends none: libtorrent's default, says BEP 10.
 pub const DEFAULT_REQQ: u32 = 250;
 
 /// The number of requests we queue for a peer before we drop any: our own `reqq`.
@@ -115,7 +115,7 @@ impl ExtensionHandshake {
     /// wrong type is passed over, and so is a repeated one.
     ///
     /// # Errors
-    /// If it is not a bencoded dictionary, or a larger one than [`LIMITS`] allow.
+    /// If it is not a bencoded dictionary, or exceeds [`LIMITS`].
     pub fn decode(payload: &[u8]) -> Result<ExtensionHandshake, ExtensionError> {
         let mut notes = PassedOver::default();
         let top = decode_first_keys(payload, LIMITS, &mut notes)?;
@@ -309,8 +309,8 @@ pub fn encode_extended(id: u8, payload: &[u8], out: &mut Vec<u8>) {
 
 /// Sends our extension handshake and waits for the peer's.
 ///
-/// A peer may send its bitfield first, later, or never: what comes meanwhile, except unknown ids,
-/// is put aside for [`MessageReader::replay`]. The connection's deadline is in force.
+/// A peer may send its bitfield first, later, or never: meanwhile, messages with a known id are put
+/// aside for [`MessageReader::replay`]. The connection's deadline applies.
 ///
 /// # Errors
 /// If the peer lacks the protocol, hangs up, is silent, or cannot be read.

@@ -78,8 +78,8 @@ pub struct UtMetadata {
     given: usize,
 }
 
-/// The number of times a peer may fetch all the metadata. A request is 25 bytes, its answer
-/// 16 KiB: a peer that asks endlessly would use us as an amplifier.
+/// The number of times a peer may fetch all the metadata. A request is 31 bytes, its answer 16 KiB:
+/// a peer that asks endlessly would use us as an amplifier.
 const MAX_TIMES: usize = 8;
 
 impl UtMetadata {
@@ -180,8 +180,8 @@ pub fn fetch_metadata(
             next = piece_deadline();
         }
     }
-    // Until here nothing was believed and nothing was used. A wrong hash does not say which
-    // metadata piece is wrong; but all came from one peer, and it has lied.
+    // Up to here, nothing was believed or used. A wrong hash does not say which metadata piece is
+    // wrong; but all came from one peer, and it has lied.
     let found = InfoHash::of(&metadata);
     if found != info_hash {
         return Err(MetadataError::WrongHash { expected: info_hash, found });
@@ -190,7 +190,7 @@ pub fn fetch_metadata(
 }
 
 /// Copies a metadata piece to its place in the buffer. Joining separate pieces at the end would
-/// need the memory twice.
+/// need twice the memory.
 ///
 /// ```text
 /// | 0 | 1 | zeros | 3 |      3 came before 2: the bitfield knows that 2 is missing
@@ -263,13 +263,13 @@ fn data_of(
     size: usize,
 ) -> Result<Option<(MetadataPieceIndex, Vec<u8>)>, MetadataError> {
     let Some((&id, payload)) = payload.split_first() else { return Ok(None) };
-    // By the id that *we* chose: each side is sent messages by its own numbers (stage 7).
+    // The id is the one that *we* chose: each side is sent its own numbers (stage 7).
     if extensions.our_id(NAME) != Some(id) {
         return Ok(None);
     }
     match MetadataMessage::decode(payload)? {
         MetadataMessage::Data { piece, total_size, data } => {
-            // A full piece, the rest of the last one, or 0 for one that does not exist.
+            // A full piece's length, the last one's, or 0 if there is no such piece.
             let start = (piece.0 as usize).saturating_mul(METADATA_PIECE_LENGTH);
             let expected = size.saturating_sub(start).min(METADATA_PIECE_LENGTH);
             if let Some(total) = total_size.filter(|total| *total != size as u64) {

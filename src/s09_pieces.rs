@@ -64,11 +64,11 @@ pub struct PieceFetcher<'c> {
     connection: &'c mut Connection,
     /// The pieces the peer says it has. `None` without a bitfield: then we just ask.
     has: Option<Bitfield>,
-    /// Whether the peer chokes us: it answers no requests. A connection starts this way.
+    /// Whether the peer chokes us (answers no requests). A connection starts choked.
     choked: bool,
     /// Whether we have told the peer that we want something. Once is enough, for all pieces.
     interested: bool,
-    /// A rule that the peer broke, which does no harm.
+    /// A rule that the peer broke without doing harm.
     pub passed_over: Option<&'static str>,
 }
 
@@ -167,7 +167,7 @@ struct Progress {
     missing: BTreeSet<(u32, u32)>,
     /// Those of them with an outstanding request. A choke empties it.
     asked: BTreeSet<(u32, u32)>,
-    /// The blocks that have arrived, each in its place. It ends where the last of them ends.
+    /// The blocks that have arrived, each in its place. It ends where the furthest one ends.
     data: Vec<u8>,
 }
 
@@ -177,7 +177,7 @@ impl Progress {
         Progress { missing: blocks(size).collect(), asked: BTreeSet::new(), data: Vec::new() }
     }
 
-    /// Takes a block of this piece, if it is still missing. Any other one changes nothing.
+    /// Takes a block of this piece, if it is still missing. Any other changes nothing.
     fn take(&mut self, begin: u32, block: &[u8]) {
         let part = (begin, block.len() as u32);
         self.asked.remove(&part);

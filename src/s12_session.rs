@@ -29,7 +29,7 @@
 //!
 //! # In two sittings
 //! 1. This file, `our_pieces`, `requests` with `blocks`, and `deadlines`: the conversation.
-//! 2. What it is given: [`host`] and [`send_path`]; `uploads`, its half that uploads.
+//! 2. What it is given: [`host`] and [`send_path`]; `uploads`, the half that uploads.
 //!    [`request_depth`], which finds the number of requests that fills the line (with a fixed 16, a
 //!    peer 50 ms away sends 5 MiB/s instead of 91); [`rate`], a limit; [`stats`], the counters.
 
@@ -64,7 +64,7 @@ use crate::s11_work_queue::claimant::Claimant;
 use crate::s11_work_queue::trust::Contributor;
 
 /// Longest sleep in a read while pieces are missing. A peer hears of a finished piece within this
-/// time and [`HAVE_DELAY`].
+/// plus [`HAVE_DELAY`].
 const TICK: Duration = Duration::from_millis(250);
 /// The same, once we want no more pieces: then only withdrawn pieces are news, and they are rare.
 const IDLE_TICK: Duration = Duration::from_secs(2);
@@ -169,9 +169,9 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
         // The thread may have slept since the last message.
         session.clock.now = Instant::now();
         // Do not read more requests while over 128 KiB are unsent: the answers would only wait as
-        // well. If two sessions got here at once, neither would read, and the path of one would
-        // hang up (WRITE_TIMEOUT). They hardly can. Long answers are metadata, and only one side
-        // lacks that. The rest are haves of 9 bytes: 14,564 would have to be unsent on each side.
+        // well. If both ends got here at once, neither would read, and the path of one would hang
+        // up (WRITE_TIMEOUT). They hardly can. Long answers are metadata, and only one side lacks
+        // that. The rest are haves of 9 bytes: 14,564 would have to be unsent on each side.
         if path.is_behind() {
             path.send(&[])?;
             thread::sleep(UNSENT_TICK);
@@ -184,7 +184,7 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
         session.request_ahead();
         session.stats.flags().set_requests(session.requests.outstanding());
         session.send(&mut *path)?;
-        // Looked up again, since sending may take a while, and the read's deadline counts from now.
+        // The time again: sending may have taken a while, and the read's deadline counts from now.
         session.clock.now = Instant::now();
         session.check_deadlines(!input.begun().is_empty())?;
         // After the send, so that the peer hears of our `upload_only` before we leave.
@@ -284,7 +284,7 @@ impl<'s> Session<'s> {
         } else if self.torrent.is_upload_only() {
             IDLE_TICK
         } else {
-            // Wake up when our own limit allows the next request. That may be now already.
+            // Wake up when our own limit allows the next request. That may be right now.
             let held = self.requests.held_until;
             held.map_or(TICK, |until| TICK.min(until.duration_since(self.clock.now)))
         };

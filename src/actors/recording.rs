@@ -1,9 +1,8 @@
 //! What went over one connection, byte by byte, with the times.
 
-use super::jitter;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The most bytes of one connection that are kept, each way. Any more are only counted.
@@ -52,6 +51,13 @@ struct Inner {
     tape: Mutex<Tape>,
 }
 
+impl Inner {
+    /// Locks without jitter: it is called for every read and write, and these have their own.
+    fn tape(&self) -> MutexGuard<'_, Tape> {
+        self.tape.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Tape {
     chunks: Vec<Chunk>,
@@ -87,7 +93,7 @@ impl Recording {
 
     /// Everything that was kept, in order.
     pub fn chunks(&self) -> Vec<Chunk> {
-        jitter::lock(&self.0.tape).chunks.clone()
+        self.0.tape().chunks.clone()
     }
 
     /// What the client sent, joined.
@@ -101,19 +107,19 @@ impl Recording {
     }
 
     fn joined(&self, way: Way) -> Vec<u8> {
-        let tape = jitter::lock(&self.0.tape);
+        let tape = self.0.tape();
         let chunks = tape.chunks.iter().filter(|chunk| chunk.way == way);
         chunks.flat_map(|chunk| chunk.bytes.iter().copied()).collect()
     }
 
     /// The number of bytes that went this way, those that were not kept included.
     pub fn counted(&self, way: Way) -> u64 {
-        jitter::lock(&self.0.tape).counted[way as usize]
+        self.0.tape().counted[way as usize]
     }
 
     /// When the client left, or the connection ended.
     pub fn ended(&self) -> Option<Instant> {
-        jitter::lock(&self.0.tape).ended
+        self.0.tape().ended
     }
 
     /// Whether the actor is a tracker.
@@ -123,7 +129,7 @@ impl Recording {
 
     /// Adds bytes of a stream. What comes in pieces right after each other is one chunk.
     pub fn add(&self, way: Way, bytes: &[u8]) {
-        let mut tape = jitter::lock(&self.0.tape);
+        let mut tape = self.0.tape();
         let kept = tape.keep(way, bytes);
         match tape.chunks.last_mut() {
             Some(last) if last.way == way && last.at.elapsed() < ONE_CHUNK => {
@@ -135,14 +141,14 @@ impl Recording {
 
     /// Adds a packet, which is always a chunk of its own.
     pub fn add_packet(&self, way: Way, bytes: &[u8]) {
-        let mut tape = jitter::lock(&self.0.tape);
+        let mut tape = self.0.tape();
         let kept = tape.keep(way, bytes);
         tape.push(way, kept);
     }
 
     /// Notes the end, unless it is known already.
     pub fn end(&self) {
-        jitter::lock(&self.0.tape).ended.get_or_insert_with(Instant::now);
+        self.0.tape().ended.get_or_insert_with(Instant::now);
     }
 }
 

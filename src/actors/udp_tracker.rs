@@ -174,7 +174,7 @@ impl FakeUdpTracker {
         jitter::lock(&self.heard).kept.clone()
     }
 
-    /// The recordings of all clients so far, in order: one for each address that a packet came from.
+    /// The recordings so far, in order: one for each address that a packet came from.
     pub fn recordings(&self) -> Vec<Recording> {
         jitter::lock(&self.heard).recordings.clone()
     }

@@ -78,7 +78,7 @@ impl Write for Transport {
     }
 }
 
-/// Makes connections: over TCP here, over pipes in tests, or with another `Dial`, wrapping each.
+/// Makes connections: over TCP here, over pipes in tests, or by wrapping another `Dial`'s.
 pub trait Dial: Send + Sync {
     /// Connects to `peer` by `deadline`.
     ///
@@ -87,8 +87,8 @@ pub trait Dial: Send + Sync {
     fn dial(&self, peer: SocketAddr, deadline: Instant) -> io::Result<Transport>;
 }
 
-/// The longest a connection may take to be made. Linux by itself would try for two minutes, and
-/// many addresses from trackers lead nowhere.
+/// The longest that connecting may take. Linux by itself would try for two minutes, and many
+/// addresses from trackers lead nowhere.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The pause before a peer that has refused a connection is dialed once more. A client often names
@@ -117,7 +117,7 @@ impl Dial for Tcp {
     }
 }
 
-/// Makes a transport of a connected TCP stream, with `deadline` as its first.
+/// Turns a connected TCP stream into a transport; `deadline` is its first.
 ///
 /// # Errors
 /// If the stream is no longer connected.
@@ -148,16 +148,16 @@ struct TcpHalf {
     stream: Arc<TcpStream>,
     /// When reads and writes begin to fail.
     deadline: Instant,
-    /// The socket's timeout in this direction, as we last set it. `MAX`: it has to be set.
+    /// The socket's timeout in this direction, as we last set it; `MAX` if it must be set.
     in_force: Duration,
 }
 
 impl TcpHalf {
     /// Runs one read or write that gives up at the deadline.
     ///
-    /// Setting the socket's timeout is a system call. It is set again only if the current one is
-    /// more than a quarter too long, or has run out before the deadline. `set` sets the timeout of
-    /// this direction, and `late` is the error at the deadline.
+    /// Setting the socket's timeout is a system call. So it is repeated only if the timeout is more
+    /// than a quarter too long, or has run out before the deadline. `set` sets the timeout of this
+    /// direction, and `late` is the error at the deadline.
     fn by_deadline(
         &mut self,
         set: fn(&TcpStream, Option<Duration>) -> io::Result<()>,
@@ -238,8 +238,8 @@ fn has_ended(stream: &TcpStream) -> bool {
 /// The same without `poll`: true only after everything that came before the end has been read.
 #[cfg(not(unix))]
 fn has_ended(stream: &TcpStream) -> bool {
-    // The halves share the socket, so the other thread's write may meet it in this state. It
-    // gets `WouldBlock`, which `by_deadline` takes for a timeout, and tries again.
+    // The halves share the socket, so the other thread's write may meet it in this state. It gets
+    // `WouldBlock`; `by_deadline` takes that for a timeout and retries.
     let peek = || -> io::Result<usize> {
         stream.set_nonblocking(true)?;
         let peeked = stream.peek(&mut [0]);
@@ -304,7 +304,7 @@ impl Pipe {
         Pipe { room, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    // The state is whole at any moment, so a thread that panicked with the lock spoiled nothing.
+    // The state is always whole, so a thread that panicked with the lock held broke nothing.
     fn lock(&self) -> MutexGuard<'_, PipeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -331,7 +331,7 @@ impl Pipe {
             if ready(&state) {
                 return Ok(state);
             }
-            // May also wake for the other end's reason, or for none: the loop checks again.
+            // May also wake for the other end, or for no reason: the loop checks again.
             state =
                 self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }

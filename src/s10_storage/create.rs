@@ -46,7 +46,7 @@ const MAX_PIECE_CHOICE: u64 = 16 << 20;
 
 /// What a torrent says besides its content. Only `private`, `source` and the piece length are
 /// inside the info dictionary, and so in the info hash; the rest can be changed later without
-/// making another torrent of it.
+/// making it another torrent.
 #[derive(Debug, Clone, Default)]
 pub struct Draft {
     /// The length of a piece, in bytes; if `None`, [`piece_length_for`] chooses it.
@@ -75,7 +75,7 @@ pub struct Draft {
 ///        --> Content::torrent: hash, unchanged?, read the torrent back
 ///                 --> Created::write
 /// ```
-/// What is cheap and can fail comes before the hashing, which may take hours.
+/// Names, trackers and piece length are checked before hashing, which may take hours.
 #[derive(Debug)]
 pub struct Content {
     /// The torrent's name.
@@ -87,7 +87,7 @@ pub struct Content {
     pub length: u64,
     /// The path that the user named: the file, or the folder.
     root: PathBuf,
-    /// Whether `root` is a folder. Then the torrent has a list of files, even if it is one file.
+    /// Whether `root` is a folder. Then the torrent has a list of files, even for one file.
     folder: bool,
     /// When each file was last changed, if the system reports it. In the order of `files`.
     changed: Vec<Option<SystemTime>>,
@@ -107,11 +107,12 @@ impl Content {
         hashed: &(dyn Fn(u64) + Sync),
     ) -> Result<Created, CreateError> {
         let piece_length = self.piece_length(draft)?;
+        self.read_back(torrent(self.without_hashes(draft), draft), draft)?;
         let count = self.length.div_ceil(u64::from(piece_length));
         // Made in advance, since pieces are finished in any order, and each hash has its place.
         // They are small: 20 bytes for each piece.
         let hashes = Mutex::new(vec![[0; 20]; count as usize]); // at most 2^21
-        // Not writable: a file that has disappeared must be an error, and not be made.
+        // Not writable: a file that has disappeared must be an error, not a new file.
         let store = Storage::of(self.files.clone(), &self.root, false);
         let done = hash_pieces(&store, self.length, piece_length, stop, hashed, &|index, hash| {
             hashes.lock().unwrap_or_else(PoisonError::into_inner)[index as usize] = hash?;
@@ -129,10 +130,18 @@ impl Content {
         self.read_back(torrent(raw, draft), draft)
     }
 
+    /// Returns the encoded info dictionary of the same files, but empty: content without hashes is
+    /// refused.
+    fn without_hashes(&self, draft: &Draft) -> Vec<u8> {
+        let empty = |file: &FileEntry| FileEntry { offset: 0, length: 0, ..file.clone() };
+        let files: Vec<FileEntry> = self.files.iter().map(empty).collect();
+        info(&self.name, self.folder, &files, 1, &[], draft)
+    }
+
     /// Returns the piece length to use, if it makes no more pieces than a torrent may have.
     ///
     /// # Errors
-    /// [`CreateError::PieceLength`], with a power of two that is `enough`. If no length is,
+    /// [`CreateError::PieceLength`], with a power of two that is `enough`; if none is,
     /// [`CreateError::TooLarge`].
     fn piece_length(&self, draft: &Draft) -> Result<u32, CreateError> {
         let length = draft.piece_length.unwrap_or_else(|| piece_length_for(self.length));
@@ -164,8 +173,8 @@ impl Content {
         }
         let metainfo = Metainfo::from_bytes(&bytes)?;
         self.same_names(&metainfo.info)?;
-        // Our reader trims URLs, and passes over those that are too long or too many. URLs that
-        // other clients might also lose show here.
+        // Our reader trims URLs, and passes over those that are too long or too many. Other clients
+        // might lose the same ones.
         if metainfo.tiers != draft.tiers {
             let (written, read) = (format!("{:?}", draft.tiers), format!("{:?}", metainfo.tiers));
             return Err(CreateError::Misread { written, read });
@@ -263,7 +272,7 @@ pub enum CreateError {
         "pieces of {length} bytes would be {pieces} pieces; 1 to {MAX_PIECE_LENGTH} bytes and at most {MAX_PIECES} pieces are allowed"
     )]
     PieceLength { length: u64, pieces: u64, enough: u64 },
-    /// The content is over a limit, whatever the piece length.
+    /// The content or the .torrent file is over a limit.
     #[error("{what} would be over {limit} bytes, the most that is read")]
     TooLarge { what: &'static str, limit: u64 },
     /// The hashes are of content that has changed since.

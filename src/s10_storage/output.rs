@@ -45,9 +45,9 @@ impl Output {
     /// Hashes what is there, before anything is written. `checked` is called with the
     /// number of bytes done so far; setting `stop` ends the check early.
     ///
-    /// Without `force`, refuses content that neither is marked as a download of this torrent nor
-    /// has a piece of it ([`is_part_of`]). With `force`, everything but the pieces that are right
-    /// will be overwritten.
+    /// Without `force`, refuses unmarked content, unless complete or part of this torrent
+    /// ([`is_part_of`]) with no file too long. With `force`, everything but the pieces that are
+    /// right will be overwritten.
     ///
     /// # Errors
     /// On foreign content, a link, an I/O error, or `stop`.
@@ -132,7 +132,7 @@ impl Output {
     }
 }
 
-/// Refuses content that is there without our marker, unless another client has begun this download.
+/// Refuses content without our marker, unless another client began it and no file is too long.
 fn refuse_foreign(
     info: &Info,
     path: &Path,
@@ -154,8 +154,8 @@ fn refuse_foreign(
 /// Not all do. Reserved space is zeros, and padding is zeros even without a file; and a few bytes,
 /// as in a short last piece, may be the same in any two files.
 pub fn is_part_of(info: &Info, right: &Bitfield) -> bool {
-    // The hash of a piece of zeros, for each length that a piece has: two at most. It is only
-    // computed once a piece is right.
+    // The hash of a piece of zeros, for each length that a piece has: two at most. None is computed
+    // until a piece is right.
     let mut zeros: HashMap<u32, [u8; 20]> = HashMap::new();
     let long = |piece: &PieceIndex| info.piece_size(*piece) >= MIN_PROOF;
     info.pieces().filter(|piece| right.has(piece.get())).filter(long).any(|piece| {
@@ -187,7 +187,7 @@ fn marker_of(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// The marker as a place, so that no link in its stead is read or written through.
+/// The marker as a place, so that a link found there is not followed.
 fn at(path: &Path) -> Place<'_> {
     Place { root: path, below: Path::new("") }
 }

@@ -51,7 +51,7 @@ pub struct Board<P> {
     waiting: Waiting,
     on_loan: BTreeMap<u32, Loan<P>>,
     done: Bitfield,
-    /// The pieces that are done, in the order in which they were finished. It only grows, so a
+    /// The pieces that are done, in the order they were finished. The list only grows, so a
     /// position in it stays valid.
     finished: Vec<u32>,
     /// The position of each piece in `finished`, or [`NOT_YET`].
@@ -87,8 +87,8 @@ struct Loan<P> {
 struct Begun<P> {
     progress: P,
     /// The peer that made this progress alone. No other peer goes on with it, unless the owner is
-    /// cleared. It is kept even if the owner leaves: its fingerprints may show that it lied, or
-    /// clear it. `None` if any peer may go on that does not work alone.
+    /// cleared. It is kept even if the owner leaves: its fingerprints may show that the owner lied.
+    /// `None`: any peer that does not work alone may go on.
     owner: Option<PeerNumber>,
 }
 
@@ -233,8 +233,8 @@ impl<P: Clone> Board<P> {
         self.trust.set_useful(who.peer, useful);
     }
 
-    /// Notes that a peer asks for a piece, while some wait. A spoilt piece that it does not take is
-    /// no longer left to it.
+    /// Notes that a peer asks for a piece, while some wait. If it leaves a spoilt one, that is no
+    /// longer kept for it.
     pub fn asks(&mut self, who: Contributor, now: Instant) {
         self.trust.asks(who.peer, now);
     }
@@ -273,7 +273,7 @@ impl<P: Clone> Board<P> {
     }
 
     /// Keeps evidence on a piece until the piece is right, if there is room. Beyond the limit the
-    /// new evidence is dropped and not the old: otherwise liars could push out what convicts them.
+    /// new evidence is dropped, not the old: otherwise liars could push out what convicts them.
     pub fn keep_evidence(&mut self, piece: u32, evidence: Evidence) {
         let kept: usize = self.evidence.values().flatten().map(Evidence::len).sum();
         if kept + evidence.len() <= MAX_BLOCKS && !self.done.has(piece) {
@@ -316,9 +316,9 @@ impl<P: Clone> Board<P> {
         new
     }
 
-    /// Lets all peers go on with what a peer has made alone, and join it where it still does: it is
-    /// no suspect anymore, and its blocks need not be fetched again. A spoilt piece is excepted. It
-    /// stays with one peer, whatever else that peer has brought.
+    /// Lets all peers go on with what a peer has made alone, and join its loans: it is no suspect
+    /// anymore, and its blocks need not be fetched again. A spoilt piece is excepted. It stays with
+    /// one peer, whatever else that peer has brought.
     fn share_work_of(&mut self, peer: PeerNumber) {
         let is_spoilt = |piece: &u32| self.spoilt.contains_key(piece);
         for (_, loan) in self.on_loan.iter_mut().filter(|(piece, _)| !is_spoilt(piece)) {

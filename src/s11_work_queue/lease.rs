@@ -77,8 +77,8 @@ impl Progress {
         !self.over && !self.written.has(block)
     }
 
-    /// Ticks off a block just written, and hashes it if it is the next in line. An earlier one that
-    /// is missing makes it wait: SHA-1 takes bytes in order only.
+    /// Ticks off a block just written, and hashes it if it is the next in line. If an earlier one
+    /// is missing, it waits: SHA-1 takes bytes in order only.
     fn tick(&mut self, number: u32, block: &[u8], contributor: usize) {
         self.written.set(number, true);
         if let Some(position) = self.brought_by.get_mut(number as usize) {
@@ -185,13 +185,13 @@ impl Lease {
         self.seat.is_taken_over()
     }
 
-    /// Whether others were fetching the piece when this lease was made. It stays so after they have
-    /// left.
+    /// Whether others were fetching the piece when this lease was made. It stays true after they
+    /// leave.
     pub fn is_shared(&self) -> bool {
         matches!(self.why, Why::EndGame { .. })
     }
 
-    /// Whether [`Lease::next_request`] has nothing more to return.
+    /// Whether [`Lease::next_request`] is sure to return `None`.
     pub fn is_fully_requested(&self) -> bool {
         self.to_request.is_empty() || self.seat.is_lost()
     }
@@ -275,8 +275,8 @@ impl Lease {
         });
         self.seat.count(run.len());
         run.iter().for_each(|(number, block)| progress.tick(*number, block, position));
-        // After each run: if the next one follows what is read back here, its blocks are hashed
-        // from memory, and not read back as well.
+        // After each run: the next one may follow what is read back here, and is then hashed from
+        // memory.
         self.catch_up(progress, store)
     }
 
@@ -323,8 +323,8 @@ impl Lease {
             replaced.written.iter().filter_map(brought),
             store,
         );
-        // Release the piece before taking the queue's lock.
-        drop(progress);
+        // Release both before taking the queue's lock.
+        drop((replaced, progress));
         if let Some(evidence) = evidence {
             self.queue.keep_evidence(self.piece, evidence);
         }

@@ -38,7 +38,7 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_REPORTED: usize = 3;
 /// Pause between two announces where the tracker asks for none. It also bounds the doubling pauses.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(30 * 60);
-/// Shortest pause that we keep. A tracker that asks for 0 s would be asked without end.
+/// Shortest pause a tracker can set. One that asks for 0 s would be asked without end.
 const MIN_INTERVAL: Duration = Duration::from_secs(30);
 /// Longest one. A tracker may also ask for a billion years.
 const MAX_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -49,7 +49,7 @@ pub struct Announcer {
     name: String,
     /// The URLs, the one that answered last in front.
     tier: Tier,
-    /// The ways to announce, one of which speaks each URL's scheme. All announcers share them.
+    /// The ways to announce, chosen by a URL's scheme. All announcers share them.
     trackers: Arc<Vec<Box<dyn Tracker>>>,
     /// The next request. Our peer id and key stay the same for the whole session.
     request: AnnounceRequest,
@@ -115,7 +115,7 @@ impl Announcer {
                 if !self.hand_over(handle, &url, &answer) {
                     return None; // nobody wants peers any more
                 }
-                // `completed` that is still unsaid is said at once, not after half an hour.
+                // If still unsaid, `completed` is said at once, not after half an hour.
                 let usual = if self.completed { Duration::ZERO } else { interval(&answer) };
                 let least =
                     answer.min_interval.unwrap_or(MIN_INTERVAL).clamp(MIN_INTERVAL, MAX_INTERVAL);
@@ -194,7 +194,7 @@ impl PeerSource for Announcer {
         self.name.clone()
     }
 
-    /// Never an error: each failure has been reported when it happened, with the tracker's URL.
+    /// Never an error: each failure was reported when it happened, with the tracker's URL.
     fn run(mut self: Box<Self>, mut handle: SourceHandle) -> Result<(), BoxError> {
         while let Some(pause) = self.announce(&handle) {
             match pause.wait(&mut handle) {

@@ -1,7 +1,7 @@
 //! The addresses we know, and what came of each: whom to dial next.
 //!
 //! Naming an address costs nothing, and one IP could be named with thousands of ports. So both the
-//! room in here and the dialing are shared by IP.
+//! room here and dialing are shared among IPs.
 //!
 //! ```text
 //!           found                 next                  ended: it is tried again later
@@ -40,7 +40,7 @@ enum State {
 /// What is known of an address.
 struct Entry {
     state: State,
-    /// Number of dials since it was last of use, that one included.
+    /// Number of dials since it was last of use, counting that one.
     attempts: u32,
     /// Its early second chance has been used up.
     was_early: bool,
@@ -74,7 +74,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// An empty one. A failed address is dialed again after `retry`, doubled each time.
+    /// An empty book. A failed address is redialed after `retry`, doubled each time.
     pub fn new(retry: Duration) -> Addresses {
         Addresses {
             entries: HashMap::new(),
@@ -106,16 +106,16 @@ impl Addresses {
         Found::New
     }
 
-    /// Makes room for one more from this origin; returns whether there is any. It makes some to
-    /// spare, since a scan is slow. Those no longer dialed go first. Then the origin with the most
-    /// loses a tenth of its own, the most often dialed first.
+    /// Makes room for one more from this origin, and some to spare, since a scan is slow; returns
+    /// whether there is any. Given-up addresses go first. Then the origin with the most loses a
+    /// tenth of its own, the most often dialed first.
     fn make_room(&mut self, newcomer: Origin) -> bool {
         self.entries.retain(|_, entry| entry.state != State::GivenUp);
         if self.entries.len() < REMEMBERED {
             return true;
         }
         let all: Vec<SocketAddr> = self.entries.keys().copied().collect();
-        // One that is dialed or connected now counts for its origin, and stays.
+        // One that is busy counts for its origin, and stays.
         let holder = |(address, entry): (&SocketAddr, &Entry)| Holder {
             origin: Origin::of(address.ip()),
             worth: matches!(entry.state, State::Due(_)).then_some(()),
@@ -240,7 +240,7 @@ impl Addresses {
         self.revive_at(now + self.retry, address);
     }
 
-    /// Makes an address due soon: the peer that we took for its double has gone, and may not be
+    /// Makes an address due soon: the peer taken for its double has gone, and may not have been
     /// one.
     pub fn double_gone(&mut self, address: SocketAddr, now: Instant) {
         let soon = now + self.retry / EARLY_DIVISOR;
@@ -252,7 +252,7 @@ impl Addresses {
     }
 
     /// Notes that the peer at a dialed address has an id that is here already. The address is
-    /// dialed a few more times, each after a pause in which the other connection may have ended.
+    /// dialed a few more times, each after a pause in which the other connection may end.
     pub fn may_be_a_double(&mut self, address: SocketAddr, now: Instant) {
         let again = State::Due(now + UNPROVED * self.retry);
         if let Some(entry) =

@@ -42,7 +42,7 @@ use crate::s14_peer_list::addresses::Addresses;
 use crate::s14_peer_list::places::Places;
 
 /// The time between two progress events, and the longest wait for a message. So a stop is noticed
-/// within this time: it is a flag, which cannot wake a thread that waits at a channel.
+/// within this time: it is a flag, which cannot wake a thread that waits on a channel.
 const EVENT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The limits of a [`Plan`](super::Plan), which is taken apart when the download begins.
@@ -85,15 +85,15 @@ pub(super) struct TorrentLoop<'e> {
     event: &'e mut dyn FnMut(Event),
     /// Both ends of the channel. With a sender kept here, it never closes.
     messages: (Sender<SwarmMessage>, Receiver<SwarmMessage>),
-    /// What the peers whose threads have ended sent and got.
+    /// The results of the peers whose threads have ended.
     outcome: Summary,
     /// The running peer threads, each with its peer's address. Each has one place.
     threads: HashMap<PeerNumber, SocketAddr>,
     /// Decides which peer gets a place, and which makes way (stage 14).
     places: Places,
     /// The address of each peer that is here, or has sent blocks: a peer may be gone by the time
-    /// its piece turns out to be wrong. Of those that are gone, the latest are kept. It is a
-    /// `BTreeMap` because numbers rise, so the first is the oldest.
+    /// its piece turns out to be wrong. Of those that are gone, the latest are kept. Numbers rise,
+    /// so in a `BTreeMap` the first is the oldest.
     known: BTreeMap<PeerNumber, SocketAddr>,
     /// The number of the next peer thread. No number is used twice.
     next_number: PeerNumber,
@@ -152,7 +152,7 @@ impl<'e> TorrentLoop<'e> {
     /// got.
     ///
     /// # Errors
-    /// If the download ended before it was complete. Then the summary went out as an event.
+    /// If the download ended before it was complete. The summary then goes out as an event.
     pub(super) fn run(
         mut self,
         info: Option<Info>,
@@ -221,7 +221,7 @@ impl<'e> TorrentLoop<'e> {
         let Some(prepare) = self.prepare.take() else { return Ok(()) };
         (self.event)(Event::Metadata { name: info.name.clone(), length: info.length });
         let (store, have) = prepare(&info)?;
-        // Before `torrent`: the sessions that begin then offer it in their extension handshakes.
+        // Before `torrent`, so that later sessions offer it in their extension handshakes.
         let _ = self.swarm.metadata.set(info.raw.clone().into());
         let length = info.length;
         let queue = WorkQueue::new(Arc::new(info), &have);
@@ -232,7 +232,7 @@ impl<'e> TorrentLoop<'e> {
         self.finished = left == 0;
         // Hashing what is on disk may have taken minutes. That is not the peers' fault.
         self.patience = Patience::new(self.limits.patience);
-        // Last. Threads that have waited for it, such as those of a magnet link, go on from here.
+        // Last: threads that waited for this, such as those of a magnet link, go on from here.
         let _ = self.swarm.torrent.set(Arc::new(Torrent {
             queue,
             store,
@@ -281,8 +281,8 @@ impl<'e> TorrentLoop<'e> {
         self.sources.values().filter(|source| !source.passive)
     }
 
-    /// Notes that the last piece is verified, and passes it on. Two sessions may report it: each
-    /// saw that nothing is left.
+    /// Notes that the last piece is verified, and says so. Two sessions may report it: each saw
+    /// that nothing is left.
     fn finish(&mut self) {
         if !self.finished {
             self.finished = true;

@@ -30,7 +30,7 @@ use crate::s12_session::send_path::{
 use crate::s12_session::stats::PeerStats;
 
 /// The number of blocks in one write. A gigabyte takes 0.69 s of CPU with one, 0.46 s with four,
-/// and little less with more.
+/// and hardly less with more.
 const BLOCKS_A_WRITE: usize = 4;
 /// Stack of a writer, in bytes.
 const STACK: usize = 512 * 1024;
@@ -56,8 +56,8 @@ pub struct SendQueue {
 pub struct Queued {
     /// Messages, encoded. They go before blocks.
     pub messages: Vec<u8>,
-    /// Blocks that were requested, in that order. A block is read when it is its turn: until then
-    /// it costs twelve bytes, and may still be canceled.
+    /// Requested blocks, oldest first. A block is read when its turn comes: until then it costs
+    /// twelve bytes, and may still be canceled.
     pub blocks: VecDeque<Request>,
 }
 
@@ -137,8 +137,7 @@ pub struct Writer {
     pub torrent: Arc<Torrent>,
     /// The peer's counters.
     pub stats: Arc<PeerStats>,
-    /// Whether a block that cannot be given is rejected in words (BEP 6). Otherwise the connection
-    /// ends.
+    /// Whether a block that cannot be given is rejected (BEP 6). Otherwise the connection ends.
     pub fast: bool,
     /// Where blocks come from.
     pub blocks: Arc<dyn Blocks>,
@@ -147,7 +146,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Takes over the way out: starts a thread that writes, and returns the path that feeds it.
+    /// Takes over the sending: starts a thread that writes, and returns the path that feeds it.
     /// `hang_up` ends the connection. The thread ends when the path is dropped, or with the
     /// connection.
     pub fn take_over(self, path: Box<dyn SendPath>, hang_up: &Hangup) -> Box<dyn SendPath> {
@@ -247,8 +246,7 @@ impl SendPath for ToWriter {
     }
 
     fn is_behind(&self) -> bool {
-        // Once the writer has ended, nothing is written any more, and the session must not wait for
-        // it.
+        // Once the writer has ended, nothing more is written, and the session must not wait for it.
         let writes = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
         writes && self.queue.lock().queued.messages.len() > BEHIND
     }
@@ -277,7 +275,7 @@ impl Drop for ToWriter {
     }
 }
 
-/// A path that leads nowhere, since the system refused the writer its thread.
+/// A path that leads nowhere: the writer has no thread, or no socket.
 struct Lost;
 
 /// Each message fails, and so ends the session at its next send. The error is one that a peer

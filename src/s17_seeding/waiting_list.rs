@@ -1,4 +1,4 @@
-//! The peers that want something of us, and which of them have a slot.
+//! The peers that want something from us, and which have a slot.
 //!
 //! ```text
 //!   a session: interested, or not ---+
@@ -136,7 +136,7 @@ impl WaitingList {
 
     /// Gives free slots to the peers that have waited longest: nobody needs to wait for the next
     /// round while there is room. A holder that now wants nothing makes room, but only for a peer
-    /// that waits. If there is none, at a seed with a limit, one that is ahead of the others does.
+    /// that waits. If all want something, a seed with a limit takes the slot of one that is ahead.
     fn fill(&self) {
         let mut changed = Vec::new();
         let mut state = self.lock();
@@ -159,7 +159,7 @@ impl WaitingList {
             }
             let waiting = state.entries.iter_mut().filter(|entry| entry.waits());
             let Some(entry) = waiting.min_by_key(|entry| entry.since) else { break };
-            // Told below, unlocked: telling takes the peer's lock.
+            // Told below, after the unlock: telling takes a lock.
             changed.extend(entry.set_slot(true));
             free -= 1;
         }

@@ -108,7 +108,7 @@ impl Line {
     /// | an error packet comes with our transaction id | fails: the tracker refuses |
     /// | any other packet comes | notes why it does not fit, and goes on waiting |
     /// | the port is closed, for the first time | sends again in 150 ms |
-    /// | the port is closed, or the system cannot send | fails |
+    /// | it is closed again, or the system cannot send | fails |
     /// | the deadline comes, or [`PATIENCE`] is over | fails, with the last of the notes |
     ///
     /// A packet that does not fit may answer an earlier request, or come from an attacker that
@@ -202,7 +202,7 @@ impl Packets for UdpSocket {
         self.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;
         match self.recv(buffer) {
             Ok(length) => Ok(Some(length)),
-            // The first is what Unix reports after the time, the second what Windows does.
+            // The first is what Unix reports on timeout, the second what Windows does.
             Err(error)
                 if matches!(
                     error.kind(),

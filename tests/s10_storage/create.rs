@@ -321,6 +321,26 @@ fn links_pipes_and_devices_are_errors_that_name_them() {
     }
 }
 
+#[test]
+fn a_tracker_that_readers_pass_over_is_an_error_before_anything_is_hashed() {
+    let folder = folder();
+    write(folder.path(), "file", &content(100_000, 4));
+    let found = Content::find(&folder.path().join("file"), None).expect("it is a file");
+    let url = format!("http://127.0.0.1/{}", "a".repeat(2_048));
+    let many = vec![vec!["http://127.0.0.1/announce".to_owned()]; 101];
+    for tiers in [vec![vec![url]], many] {
+        let draft = Draft { tiers, ..pieces_of(16_384) };
+        let hashed = AtomicU64::new(0);
+        let error = found
+            .torrent(&draft, &AtomicBool::new(false), &|bytes| {
+                hashed.store(bytes, Ordering::Relaxed)
+            })
+            .expect_err("our own reader passes it over");
+        assert!(matches!(error, CreateError::Misread { .. }), "{error}");
+        assert_eq!(hashed.load(Ordering::Relaxed), 0, "it was hashed first");
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn names_that_a_torrent_cannot_hold_are_errors() {

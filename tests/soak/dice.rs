@@ -3,6 +3,7 @@
 use super::support::{
     After, Blocks, FakePeer, Greeting, Metadata, Order, Plan, Recipe, Torrent, Unchoke, content,
 };
+use piecemeal::actors;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::fmt;
@@ -194,9 +195,9 @@ impl fmt::Display for Swarm {
         for download in &self.downloads {
             write!(out, "\n    {download:?}")?;
         }
-        for Plan { have, greeting, after, blocks, metadata, unchoke, extension, fast, .. } in
-            &self.peers
-        {
+        for Plan(plan) in &self.peers {
+            let actors::Plan { have, greeting, after, blocks, metadata, unchoke, .. } = plan;
+            let (extension, fast) = (plan.extension, plan.fast);
             let has = have.iter().filter(|has| **has).count();
             write!(
                 out,

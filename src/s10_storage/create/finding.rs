@@ -9,7 +9,6 @@ use std::fs::{self, FileType, Metadata};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::encoding::info;
 use super::{Content, CreateError, Draft};
 use crate::s02_metainfo::{FileEntry, Info};
 use crate::s10_storage::place::{Place, folder_of};
@@ -36,11 +35,8 @@ impl Content {
         if content.length == 0 {
             return Err(CreateError::Empty { path: shown(path) });
         }
-        // Make a torrent of empty files first, without hashes: its names can be read back
-        // before hours are spent on hashing. Empty, because content without hashes is refused.
-        let empty = |file: &FileEntry| FileEntry { offset: 0, length: 0, ..file.clone() };
-        let files: Vec<FileEntry> = content.files.iter().map(empty).collect();
-        let raw = info(&content.name, folder, &files, 1, &[], &Draft::default());
+        // Before hours are spent on hashing.
+        let raw = content.without_hashes(&Draft::default());
         content.same_names(&Info::from_bytes(&raw)?)?;
         Ok(content)
     }
