@@ -1,4 +1,4 @@
-//! `piecemeal grade`: checks a client, in any language, against scripted peers and trackers. (grade)
+//! `piecemeal grade`: checks a client in any language against scripted peers and trackers. (grade)
 
 use std::ffi::OsString;
 

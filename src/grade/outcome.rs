@@ -112,8 +112,8 @@ impl Outcome {
         }
     }
 
-    /// Insists on a refusal: an exit code from 1 to 125, and a word about it on stderr. A stack trace
-    /// is worth half.
+    /// Insists on a refusal: an exit code from 1 to 125, and a word about it on stderr. A stack
+    /// trace is worth half.
     ///
     /// # Errors
     /// If it ended in another way.

@@ -125,8 +125,8 @@ impl<'a> Scene<'a> {
         read().map_err(|error| Miss::new(format!("the output file cannot be read: {error}")))
     }
 
-    /// Returns a torrent of one file with so many pieces: name, content and piece length are random, and
-    /// the last piece is short.
+    /// Returns a torrent of one file with this many pieces: name, content and piece length are
+    /// random, and the last piece is short.
     pub fn torrent(&mut self, pieces: usize) -> Torrent {
         let piece_length = *self.dice.one_of(&[32_768, 49_152, 65_536]);
         let last = self.dice.length(1, piece_length - 1);
@@ -160,8 +160,8 @@ impl<'a> Scene<'a> {
         IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
     }
 
-    /// Returns the plan of a good seed of this torrent, with an id, an address and an extension id of its
-    /// own, to be altered.
+    /// Returns the plan of a good seed of this torrent, with an id, an address and an extension id
+    /// of its own, to be altered.
     pub fn plan(&mut self, torrent: &Torrent) -> Plan {
         self.known.add(torrent, None);
         let mut plan = FakePeer::of(torrent);

@@ -57,8 +57,8 @@ pub fn gives(scene: &mut Scene) -> Finding {
     finding
 }
 
-/// Downloads from a partner with one half of the pieces, which wants the others, and from a peer with
-/// those.
+/// Downloads from a partner with one half of the pieces, which wants the others, and from a peer
+/// with those.
 fn trade(scene: &mut Scene) -> Result<(Finding, Seen), Miss> {
     let torrent = Arc::new(scene.torrent_of(32_768, 8 * 32_768));
     let half: Vec<bool> = (0..8).map(|piece| piece % 2 == 0).collect();
