@@ -120,7 +120,7 @@ impl Shelf {
         for (path, bytes) in &self.files {
             ensure(scene.output(path)? == *bytes, || {
                 Miss::new("verify changed a file that it was to check")
-                    .likely("open it for reading only")
+                    .likely("open files for reading only")
             })?;
         }
         outcome.succeeds().map(drop)
