@@ -1,5 +1,6 @@
 //! All checks, a file a stage. The ids never change.
 
+mod peers;
 mod s01;
 mod s02;
 mod s03;
@@ -16,6 +17,7 @@ mod s15;
 mod s16;
 mod s17;
 mod s18;
+mod trackers;
 
 use super::check::Check;
 

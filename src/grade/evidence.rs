@@ -4,15 +4,23 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use super::hints;
+use super::hints::{self, Clues, Shown};
 use super::miss::{MAX_DETAILS, Miss};
-use crate::actors::recording::{Recording, Way};
+use crate::actors::recording::{Chunk, Recording, Way};
+use crate::s01_bencode::counted;
 use crate::trace::capture::fold::folded;
 use crate::trace::capture::{Capture, EventKind};
 use crate::trace::stream;
+use crate::trace::text::{self, TextOptions};
 
 /// The most names in the line about what a peer saw.
 const MAX_NAMES: usize = 6;
+
+/// The most bytes of a connection, both ways together, of which things are named.
+const MAX_NAMED: u64 = 1 << 20;
+
+/// The most lines of broken bytes, the carets included.
+const MAX_SHOWN: usize = 3;
 
 /// What the capture of a check says about itself.
 const HOLDS: &str =
@@ -27,7 +35,7 @@ pub fn capture(recordings: &[Recording]) -> Vec<u8> {
     let mut lines = Vec::new();
     for (number, recording) in (1..).zip(recordings) {
         let at = |time: Instant| time.saturating_duration_since(begun).as_micros() as u64;
-        for chunk in recording.chunks() {
+        for chunk in messages(recording) {
             let way = if chunk.way == Way::FromClient { "out" } else { "in" };
             let hex = hex::encode(&chunk.bytes);
             let time = at(chunk.at);
@@ -54,37 +62,102 @@ pub fn capture(recordings: &[Recording]) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Adds to a miss what the peers saw of the client, and the likely cause, as far as the check has not
-/// said so itself.
-pub(super) fn add_to(mut miss: Miss, recordings: &[Recording]) -> Miss {
-    if miss.details.len() < MAX_DETAILS
-        && let Some(line) = seen(recordings)
+/// The most bytes of a tracker's answer in one line of a capture.
+const MAX_ANSWER: usize = 64 << 10;
+
+/// Returns the chunks of a recording. In a capture, what went to or from an HTTP tracker is one,
+/// unless it is a flood.
+fn messages(recording: &Recording) -> Vec<Chunk> {
+    if !recording.partner().starts_with("http:") {
+        return recording.chunks();
+    }
+    recording.chunks().into_iter().fold(Vec::new(), |mut whole: Vec<Chunk>, chunk| {
+        let has_room = |last: &&mut Chunk| last.bytes.len() < MAX_ANSWER;
+        match whole.last_mut().filter(|last| last.way == chunk.way).filter(has_room) {
+            Some(last) => last.bytes.extend(chunk.bytes),
+            None => whole.push(chunk),
+        }
+        whole
+    })
+}
+
+/// Adds to a miss what the peers saw of the client, the first broken bytes, and the likely cause,
+/// as far as the check has not said so itself.
+pub(super) fn add_to(mut miss: Miss, clues: Clues) -> Miss {
+    // What the check has said already is not said again.
+    let cause = hints::cause(clues).filter(|cause| !miss.what.contains(&cause.hint));
+    let guess = miss.guess.take();
+    let (hint, shown) = match cause {
+        Some(cause) if cause.is_broken => (Some(cause.hint).or(guess), cause.shown),
+        Some(cause) => (guess.or(Some(cause.hint)), cause.shown),
+        None => (guess, None),
+    };
+    let room = MAX_DETAILS.saturating_sub(miss.details.len());
+    let mut lines = shown.map(|shown| broken_bytes(&shown)).unwrap_or_default();
+    // The broken line and its carets are worth more than the lines before them.
+    lines.drain(..lines.len().saturating_sub(room));
+    if lines.len() < 2 {
+        lines.clear();
+    }
+    if lines.len() < room
+        && let Some(line) = seen(clues.recordings)
     {
         miss.details.push(line);
     }
-    match hints::cause(recordings) {
-        Some(cause) => miss.likely(cause),
+    miss.details.extend(lines);
+    match hint {
+        Some(hint) => miss.likely(hint),
         None => miss,
     }
 }
 
-/// Returns the last things that the client sent to a peer, by name.
+/// Returns the lines of an object around its break, with offsets from the client's first byte: the
+/// field before it, the broken one, and carets with what was expected.
+fn broken_bytes(shown: &Shown) -> Vec<String> {
+    let look = TextOptions { at: shown.at, color: false };
+    let text = text::fields(&shown.object, &shown.bytes, look);
+    // A value of several lines is cut to its first: only that one begins with an offset.
+    let is_carets = |line: &str| line.trim_start().starts_with('^');
+    let has_offset = |line: &str| line.get(2..6).is_some_and(|at| !at.contains(' '));
+    let lines = text.lines().filter(|line| is_carets(line) || has_offset(line));
+    let lines: Vec<String> =
+        lines.map(|line| line.get(2..).unwrap_or_default().to_owned()).collect();
+    let Some(carets) = lines.iter().position(|line| is_carets(line)) else { return Vec::new() };
+    let first = (carets + 1).saturating_sub(MAX_SHOWN);
+    lines.get(first..=carets).unwrap_or_default().to_vec()
+}
+
+/// Returns the last things that the client sent, by name: to a peer, or if it got to none to a
+/// tracker.
 fn seen(recordings: &[Recording]) -> Option<String> {
-    let peers: Vec<&Recording> =
-        recordings.iter().filter(|recording| !recording.is_tracker()).collect();
-    let last = peers.iter().rfind(|recording| !recording.from_client().is_empty());
-    let Some(last) = last else {
-        return match peers.len() {
-            0 => None,
-            _ => Some("the peer saw nothing: it was connected to, and no byte came".to_owned()),
-        };
-    };
-    let capture = Capture::read(&capture(std::slice::from_ref(*last))).ok()?;
+    let (trackers, peers): (Vec<&Recording>, Vec<&Recording>) =
+        recordings.iter().partition(|recording| recording.is_tracker());
+    let spoken = |recording: &&&Recording| !recording.from_client().is_empty();
+    match (peers.iter().rfind(spoken), trackers.iter().rfind(spoken)) {
+        (Some(peer), _) => sent(peer, "the peer"),
+        (None, _) if !peers.is_empty() => {
+            Some("the peer saw nothing: it was connected to, and no byte came".to_owned())
+        }
+        (None, tracker) => sent(tracker?, "the tracker"),
+    }
+}
+
+/// Returns the last things that the client sent to this actor, by name.
+fn sent(recording: &Recording, actor: &str) -> Option<String> {
+    let all = recording.counted(Way::FromClient);
+    if all + recording.counted(Way::ToClient) > MAX_NAMED {
+        return Some(format!("{actor} saw {} of you", counted(all, "byte")));
+    }
+    let capture = Capture::read(&capture(std::slice::from_ref(recording))).ok()?;
     let runs = folded(&capture);
     let names: Vec<String> = runs
         .iter()
         .filter(|run| run.captured().is_some_and(|object| object.way == stream::Way::Out))
-        .map(crate::trace::capture::fold::Run::label)
+        .map(|run| match run.captured() {
+            // Whose program it is says nothing here.
+            Some(object) if object.object.name == "handshake" => "handshake".to_owned(),
+            _ => run.label(),
+        })
         .collect();
     let left_out = names.len().saturating_sub(MAX_NAMES);
     let dots = if left_out > 0 { "… " } else { "" };
@@ -93,5 +166,5 @@ fn seen(recordings: &[Recording]) -> Option<String> {
     let end = end.map_or(String::new(), |event| {
         format!(", then the end after {:.1} s", event.time as f64 / 1e6)
     });
-    Some(format!("the peer saw: {dots}{shown}{end}"))
+    Some(format!("{actor} saw: {dots}{shown}{end}"))
 }

@@ -164,7 +164,8 @@ impl Exam {
             Ok(mut scene) => {
                 let finding = (check.run)(&mut scene);
                 let recordings = scene.recordings();
-                (finding.err().map(|miss| evidence::add_to(miss, &recordings)), recordings)
+                let clues = scene.clues(&recordings, check.stage());
+                (finding.err().map(|miss| evidence::add_to(miss, clues)), recordings)
             }
             Err(error) => {
                 let miss = Miss::new(format!("the grader has no temporary folder: {error}"));

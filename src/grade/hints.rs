@@ -1,45 +1,109 @@
 //! The likely cause of a failure, from the bytes that the actors wrote down.
 //!
 //! The sentences are those of the lab, which says them while the client runs. Here they are found
-//! afterwards.
+//! afterwards: a recording is played to the same rules, message by message.
 
+mod handshake;
+mod messages;
+mod omission;
+mod replay;
+mod state;
+mod trackers;
+
+use std::sync::Arc;
+
+use self::state::Replay;
 use crate::actors::recording::Recording;
-use crate::lab::hints;
-use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
-use crate::s05_messages::Message;
+use crate::actors::torrent::Torrent;
+use crate::lab::content::Content;
+use crate::lab::hints::{WrongHashes, wrong_hashes};
+use crate::s02_metainfo::{Info, InfoHash};
+use crate::trace::Object;
 
-/// Returns the first likely cause in the order of the recordings.
-pub(super) fn cause(recordings: &[Recording]) -> Option<String> {
-    let peers = recordings.iter().filter(|recording| !recording.is_tracker());
-    peers.filter_map(|recording| of_peer(&recording.from_client())).next()
+/// The most connections that are looked at. A client that makes more is in a loop.
+const MAX_CONNECTIONS: usize = 50;
+
+/// The torrents of a check, and the hashes that a mistake makes of them.
+#[derive(Debug, Default)]
+pub struct Known {
+    contents: Vec<Content>,
+    wrong: WrongHashes,
 }
 
-/// Returns the likely cause in the bytes that a client sent to a peer.
-fn of_peer(bytes: &[u8]) -> Option<String> {
-    if bytes.is_empty() {
-        return None;
-    }
-    let Some((handshake, mut rest)) =
-        bytes.split_at_checked(HANDSHAKE_LENGTH).filter(|(all, _)| all.starts_with(PROTOCOL))
-    else {
-        return Some(hints::handshake(bytes.get(..HANDSHAKE_LENGTH).unwrap_or(bytes)));
-    };
-    debug_assert_eq!(handshake.len(), HANDSHAKE_LENGTH);
-    let mut keep_alive = false;
-    while let Some((prefix, behind)) = rest.split_first_chunk::<4>() {
-        let length = u32::from_be_bytes(*prefix) as usize;
-        if length == 0 {
-            (keep_alive, rest) = (true, behind);
-            continue;
+impl Known {
+    /// Adds a torrent, and its .torrent file if it has one. A broken torrent is passed over.
+    pub(super) fn add(&mut self, torrent: &Torrent, file: Option<&[u8]>) {
+        self.wrong.extend(wrong_hashes(&torrent.info, file));
+        let hash = InfoHash(torrent.info_hash);
+        if self.contents.iter().any(|content| content.info_hash() == hash) {
+            return;
         }
-        let Some((frame, next)) = behind.split_at_checked(length) else {
-            return Some(hints::unfinished(rest));
-        };
-        if let Err(error) = Message::decode(frame) {
-            return hints::message(&error, keep_alive)
-                .map_or_else(|| Some(error.to_string()), |hint| Some(hint.to_owned()));
-        }
-        (keep_alive, rest) = (false, next);
+        let Ok(info) = Info::from_bytes(&torrent.info) else { return };
+        // The rules need no data.
+        let (info, data) = (Arc::new(info), Arc::default());
+        let content = Content { info, data, metadata: torrent.info.as_slice().into() };
+        self.contents.push(content);
     }
-    if rest.is_empty() { None } else { Some(hints::unfinished(rest)) }
+}
+
+/// All that there is to find a cause in.
+#[derive(Clone, Copy)]
+pub(super) struct Clues<'a> {
+    /// What the actors saw.
+    pub recordings: &'a [Recording],
+    /// What it was about.
+    pub known: &'a Known,
+    /// What the client was to do.
+    pub stage: u8,
+}
+
+/// A likely cause.
+pub(super) struct Cause {
+    /// In words.
+    pub hint: String,
+    /// Whether it is a rule that the client has broken, and no mere guess.
+    pub is_broken: bool,
+    /// The bytes in which it shows, if it does.
+    pub shown: Option<Shown>,
+}
+
+impl Cause {
+    fn new(hint: impl Into<String>, shown: Option<Shown>) -> Cause {
+        Cause { hint: hint.into(), is_broken: false, shown }
+    }
+}
+
+/// An object that the client sent, with a break in it.
+pub(super) struct Shown {
+    /// Where it begins in what the client sent.
+    pub at: usize,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Its fields, and the break.
+    pub object: Object,
+}
+
+/// Returns the likely cause: a rule that was broken, or else something odd, or else something that
+/// is missing.
+///
+/// What a tracker has seen counts only as long as no peer has seen anything: a client that has got
+/// that far was understood.
+pub(super) fn cause(clues: Clues) -> Option<Cause> {
+    let (asked, peers): (Vec<&Recording>, Vec<&Recording>) =
+        clues.recordings.iter().partition(|recording| recording.is_tracker());
+    if peers.iter().all(|recording| recording.from_client().is_empty())
+        && let Some(hint) = asked.into_iter().find_map(trackers::cause)
+    {
+        return Some(Cause { is_broken: true, ..Cause::new(hint, None) });
+    }
+    let mut replays: Vec<Replay> = peers
+        .into_iter()
+        .take(MAX_CONNECTIONS)
+        .map(|recording| Replay::of(recording, clues.known))
+        .collect();
+    let broken = replays.iter_mut().find_map(|replay| replay.broken.take());
+    broken
+        .map(|cause| Cause { is_broken: true, ..cause })
+        .or_else(|| omission::cause(&replays, clues.stage))
+        .or_else(|| replays.iter_mut().find_map(|replay| replay.odd.take()))
 }

@@ -12,6 +12,8 @@ pub struct Miss {
     pub details: Vec<String>,
     /// The likely cause.
     pub hint: Option<String>,
+    /// A cause to name if the bytes of the client do not show a better one.
+    pub guess: Option<String>,
     /// Whether it is worth half: right in what it did, wrong in how.
     pub half: bool,
 }
@@ -19,7 +21,7 @@ pub struct Miss {
 impl Miss {
     /// Returns a miss that says what happened.
     pub fn new(what: impl Into<String>) -> Miss {
-        Miss { what: what.into(), details: Vec::new(), hint: None, half: false }
+        Miss { what: what.into(), details: Vec::new(), hint: None, guess: None, half: false }
     }
 
     /// Adds a line that shows it.
@@ -36,6 +38,19 @@ impl Miss {
     /// Adds the likely cause. The first one counts.
     pub fn likely(mut self, cause: impl Into<String>) -> Miss {
         self.hint.get_or_insert_with(|| cause.into());
+        self
+    }
+
+    /// Adds a guess at the cause, for a client that has broken no rule on the wire. The first one
+    /// counts.
+    pub fn perhaps(mut self, cause: impl Into<String>) -> Miss {
+        self.guess.get_or_insert_with(|| cause.into());
+        self
+    }
+
+    /// Sets the likely cause, also if another was thought of before.
+    pub fn rather(mut self, cause: impl Into<String>) -> Miss {
+        self.hint = Some(cause.into());
         self
     }
 

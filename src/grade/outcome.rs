@@ -177,7 +177,8 @@ impl Outcome {
         }
     }
 
-    fn with_last_words(&self, miss: Miss) -> Miss {
+    /// Adds the last words on stderr to a miss.
+    pub fn with_last_words(&self, miss: Miss) -> Miss {
         match self.last_words() {
             Some(words) => miss.detail(format!("stderr: {words}")),
             None => miss.detail("stderr is empty"),

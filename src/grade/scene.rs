@@ -3,14 +3,15 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::dice::Dice;
+use super::hints::{Clues, Known};
 use super::learner::Learner;
 use super::miss::Miss;
 use super::outcome::Outcome;
@@ -25,8 +26,14 @@ use crate::actors::torrent::{Recipe, Torrent};
 use crate::actors::tracker::{FakeTracker, Reply};
 use crate::actors::udp_tracker::{Deed, FakeUdpTracker};
 
+/// How long after the end of a client its last bytes are waited for.
+const LAST_BYTES: Duration = Duration::from_secs(2);
+
 /// The most that is read of a file that the learner's command wrote.
 const MAX_OUTPUT_FILE: u64 = 64 << 20;
+
+/// A client that takes no byte for this long is given up.
+const STALL: Duration = Duration::from_secs(10);
 
 /// An actor whose bytes have been written down.
 type Recorded = Box<dyn Fn() -> Vec<Recording>>;
@@ -41,6 +48,7 @@ pub struct Scene<'a> {
     limit: Duration,
     actors: Vec<Recorded>,
     recordings: Vec<Recording>,
+    known: Known,
     peers: u8,
 }
 
@@ -53,8 +61,8 @@ impl<'a> Scene<'a> {
             9 | 10 => 12,
             _ => 25,
         });
-        let (actors, recordings) = (Vec::new(), Vec::new());
-        Ok(Scene { dice, learner, folder, limit, actors, recordings, peers: 0 })
+        let (actors, recordings, known) = (Vec::new(), Vec::new(), Known::default());
+        Ok(Scene { dice, learner, folder, limit, actors, recordings, known, peers: 0 })
     }
 
     /// Sets another limit for the runs that follow: a check that waits on purpose.
@@ -128,7 +136,9 @@ impl<'a> Scene<'a> {
     /// Returns a torrent of one file with this piece length and size.
     pub fn torrent_of(&mut self, piece_length: usize, length: usize) -> Torrent {
         let name = format!("{}.bin", self.dice.word(8));
-        Recipe::single(name, piece_length, self.dice.bytes(length)).build()
+        let torrent = Recipe::single(name, piece_length, self.dice.bytes(length)).build();
+        self.known.add(&torrent, None);
+        torrent
     }
 
     /// Writes a .torrent file with this tracker; returns its absolute path as text.
@@ -137,7 +147,9 @@ impl<'a> Scene<'a> {
     /// If the disk does not take it.
     pub fn torrent_file(&mut self, torrent: &Torrent, announce: &str) -> Result<String, Miss> {
         let name = format!("{}.torrent", self.dice.word(6));
-        self.file(&name, torrent.file(Some(announce)))
+        let bytes = torrent.file(Some(announce));
+        self.known.add(torrent, Some(&bytes));
+        self.file(&name, bytes)
     }
 
     /// Returns an address on loopback that no other peer of this check has.
@@ -151,6 +163,7 @@ impl<'a> Scene<'a> {
     /// Returns the plan of a good seed of this torrent, with an id, an address and an extension id of its
     /// own, to be altered.
     pub fn plan(&mut self, torrent: &Torrent) -> Plan {
+        self.known.add(torrent, None);
         let mut plan = FakePeer::of(torrent);
         plan.address = self.host();
         plan.peer_id = self.dice.peer_id();
@@ -230,6 +243,24 @@ impl<'a> Scene<'a> {
         Ok(tracker)
     }
 
+    /// Returns an address at which nobody listens, for as long as this scene lasts.
+    ///
+    /// # Errors
+    /// If the system has no port left.
+    pub fn nobody(&mut self) -> Result<SocketAddr, Miss> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| ours(&error))?;
+        let dialed = listener.local_addr().and_then(TcpStream::connect);
+        let caller = dialed.map_err(|error| ours(&error))?;
+        let address = caller.local_addr().map_err(|error| ours(&error))?;
+        // The port of one that has called: it is in use, so nobody else gets it, and yet nobody
+        // listens there. The port of a listener that is gone could be another actor's next.
+        self.actors.push(Box::new(move || {
+            let _held = (&listener, &caller);
+            Vec::new()
+        }));
+        Ok(address)
+    }
+
     /// Connects to the learner's client and shakes hands.
     ///
     /// # Errors
@@ -246,10 +277,52 @@ impl<'a> Scene<'a> {
         Ok(leech)
     }
 
+    /// Connects to the learner's client, and says nothing.
+    ///
+    /// # Errors
+    /// If nobody listens there.
+    pub fn dial(&mut self, address: SocketAddr) -> io::Result<Line> {
+        let line = Line::dial(address, STALL)?;
+        self.recordings.push(line.recording().clone());
+        Ok(line)
+    }
+
+    /// Returns a port at which the learner's client can listen.
+    ///
+    /// # Errors
+    /// If none is free.
+    pub fn free_port(&self) -> Result<u16, Miss> {
+        // Not of the dice: two graders with one seed would take the same. And below the ports that
+        // systems give out themselves.
+        let ports = (0..100).map(|_| rand::random_range(10_000..32_000));
+        let free = |port: &u16| {
+            [Ipv4Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST]
+                .iter()
+                .all(|ip| TcpListener::bind((*ip, *port)).is_ok())
+        };
+        let mut ports = ports.filter(free);
+        ports.next().ok_or_else(|| ours(&io::ErrorKind::AddrInUse.into()))
+    }
+
     /// Returns all that the actors have seen.
     pub fn recordings(&self) -> Vec<Recording> {
         let of_actors = self.actors.iter().flat_map(|actor| actor());
         self.recordings.iter().cloned().chain(of_actors).collect()
+    }
+
+    /// Waits until every connection to a peer is over, but only a moment: the last bytes of a
+    /// client that has ended may not be read yet.
+    pub fn settle(&self) {
+        let over = |recording: &Recording| recording.is_tracker() || recording.ended().is_some();
+        let patience = Instant::now() + LAST_BYTES;
+        while !self.recordings().iter().all(over) && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Returns what the likely cause of a failure can be found in.
+    pub(super) fn clues<'s>(&'s self, recordings: &'s [Recording], stage: u8) -> Clues<'s> {
+        Clues { recordings, known: &self.known, stage }
     }
 }
 

@@ -8,26 +8,33 @@ use std::fmt;
 
 use sha1::{Digest, Sha1};
 
-use super::content::Content;
 use crate::s01_bencode::{Value, decode_prefix, excerpt};
 use crate::s02_metainfo::InfoHash;
 use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
 use crate::s05_messages::bitfield::SPARE_BITS;
 use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError, Request};
-use crate::s07_extension::{EXTENDED, ExtensionHandshake, Extensions};
+use crate::s07_extension::{EXTENDED, ExtensionHandshake, PeerExtensions};
 use crate::s08_metadata::message::MetadataMessage;
 use crate::s08_metadata::{METADATA_PIECE_LENGTH, NAME};
 
 /// The chapters to read.
-pub(crate) const BENCODE: &str = "docs/01-bencode.md";
-pub(crate) const METAINFO: &str = "docs/02-metainfo.md";
-pub(crate) const TRACKER: &str = "docs/03-tracker.md";
-pub(crate) const HANDSHAKE: &str = "docs/04-handshake.md";
-pub(crate) const MESSAGES: &str = "docs/05-messages.md";
-pub(crate) const EXTENSION: &str = "docs/07-extension.md";
-pub(crate) const METADATA: &str = "docs/08-metadata.md";
-pub(crate) const PIECES: &str = "docs/09-pieces.md";
-pub(crate) const UDP_TRACKER: &str = "docs/18-udp-tracker.md";
+pub(crate) const BENCODE: &str = "piecemeal chapter 1";
+pub(crate) const METAINFO: &str = "piecemeal chapter 2";
+pub(crate) const TRACKER: &str = "piecemeal chapter 3";
+pub(crate) const HANDSHAKE: &str = "piecemeal chapter 4";
+pub(crate) const MESSAGES: &str = "piecemeal chapter 5";
+pub(crate) const EXTENSION: &str = "piecemeal chapter 7";
+pub(crate) const METADATA: &str = "piecemeal chapter 8";
+pub(crate) const PIECES: &str = "piecemeal chapter 9";
+pub(crate) const UDP_TRACKER: &str = "piecemeal chapter 18";
+
+/// Mistakes that are told by more than the bytes of one message.
+pub(crate) const HASTY: &str = "it sends a request right after interested; others drop requests that come before their unchoke";
+pub(crate) const NOT_INTERESTED: &str =
+    "it is not interested: to get blocks, send interested and wait for unchoke";
+pub(crate) const NO_REQUEST: &str = "it was unchoked, and asks for nothing";
+pub(crate) const NO_BIT: &str =
+    "message 20 needs bit 20 in both handshakes: 0x10 in byte 5 of the reserved ones; ignored";
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,9 +106,9 @@ pub(crate) fn handshake(bytes: &[u8]) -> String {
 /// Wrong info hashes, and what each is the hash of.
 pub(crate) type WrongHashes = Vec<(InfoHash, &'static str)>;
 
-/// Returns the hashes that a mistake makes of this content.
-pub(crate) fn wrong_hashes(content: &Content, trackers: &[String]) -> WrongHashes {
-    let info = &*content.metadata;
+/// Returns the hashes that a mistake makes of this info dictionary, and of the .torrent file around
+/// it, if there is one.
+pub(crate) fn wrong_hashes(info: &[u8], torrent: Option<&[u8]>) -> WrongHashes {
     let cut = info.split_last().map_or(info, |(_, cut)| cut);
     let mut hashes = vec![
         (InfoHash::of(cut), "it is that of the info dictionary without its last byte, the e"),
@@ -115,8 +122,8 @@ pub(crate) fn wrong_hashes(content: &Content, trackers: &[String]) -> WrongHashe
         ),
         (InfoHash(Sha1::digest(Sha1::digest(info)).into()), "the hash was hashed once more"),
     ];
-    if !trackers.is_empty() {
-        let whole = InfoHash::of(&content.torrent(trackers));
+    if let Some(torrent) = torrent {
+        let whole = InfoHash::of(torrent);
         hashes.push((whole, "it is that of the whole .torrent file; hash the value of info alone"));
     }
     hashes
@@ -211,14 +218,15 @@ pub(crate) fn spare_bits(bits: &[u8], pieces: u32) -> Mistake {
     Mistake::new("spare bits", format!("{SPARE_BITS}{hint}; others may hang up"), MESSAGES)
 }
 
-/// Returns the mistake in an extended message, if any. `metadata` is the size of ours in bytes.
+/// Returns the mistake in an extended message, if any. `ours` is our id for `ut_metadata`, and
+/// `metadata` the size of ours in bytes.
 pub(crate) fn extended(
     payload: &[u8],
-    extensions: &Extensions,
+    ours: u8,
+    theirs: &PeerExtensions,
     metadata: usize,
 ) -> Option<Mistake> {
     let (&id, rest) = payload.split_first()?;
-    let ours = extensions.our_id(NAME).unwrap_or_default();
     if id == 0 {
         let broken = |why: String| Some(Mistake::new("extension handshake", why, EXTENSION));
         let handshake = match ExtensionHandshake::decode(rest) {
@@ -246,7 +254,7 @@ pub(crate) fn extended(
         return wrong.map_or_else(|| unsorted(&dictionary), broken);
     }
     if id != ours {
-        let assigned = || extensions.theirs.said.m.values().any(|theirs| *theirs == id);
+        let assigned = || theirs.said.m.values().any(|assigned| *assigned == id);
         let hint = match id {
             b'd' => "; between message id 20 and the dictionary the extension id is missing, 0 for the handshake".to_owned(),
             _ if assigned() => format!("; {id} is the number that it assigned itself, for messages that it receives"),
@@ -258,7 +266,7 @@ pub(crate) fn extended(
         return Some(Mistake::new("extension id", what, EXTENSION));
     }
     let Ok(MetadataMessage::Request { piece }) = MetadataMessage::decode(rest) else { return None };
-    if extensions.theirs.id(NAME).is_none() {
+    if theirs.id(NAME).is_none() {
         let what = format!(
             "it asks for metadata, but no extension handshake of its own gave {NAME} an id to answer with"
         );
@@ -373,5 +381,5 @@ pub(crate) fn packet(packet: &[u8]) -> &'static str {
 /// Returns the hint for a port that is a usual one with its bytes swapped.
 pub(crate) fn reversed_port(port: u16) -> Option<String> {
     let usual = (6881..=6889).contains(&port.swap_bytes());
-    usual.then(|| format!("its port {port} is {} low byte first; see {TRACKER}", port.swap_bytes()))
+    usual.then(|| format!("its port {port} is {} low byte first", port.swap_bytes()))
 }

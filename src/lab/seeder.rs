@@ -4,11 +4,11 @@
 //! the seeders of a lab look like separate machines. A [`Fault`] makes it misbehave on
 //! purpose, in the ways that real peers do.
 
-mod end;
+pub(crate) mod end;
 mod handshake;
 mod outgoing;
 mod peer_log;
-mod request_check;
+pub(crate) mod request_check;
 mod session;
 mod shared;
 

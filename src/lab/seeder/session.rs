@@ -24,7 +24,7 @@ use crate::s05_messages::bitfield::{Bitfield, has_spare_bits};
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{Message, MessageError, Request};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions};
-use crate::s08_metadata::UtMetadata;
+use crate::s08_metadata::{NAME, UtMetadata};
 
 /// The silence after which a note says what the client may have forgotten.
 const LULL: Duration = Duration::from_secs(5);
@@ -152,8 +152,7 @@ impl<'s> Session<'s> {
                     let choked = self.choking;
                     self.receive(message)?;
                     if choked && !self.choking && hints::hasty(connection.input.begun()) {
-                        let what = "it sends a request right after interested; others drop requests that come before their unchoke";
-                        self.log.mistake(Mistake::new("hasty", what, hints::PIECES));
+                        self.log.mistake(Mistake::new("hasty", hints::HASTY, hints::PIECES));
                     }
                 }
                 Err(error) if error.is_timeout() => {}
@@ -191,13 +190,8 @@ impl<'s> Session<'s> {
     fn silence(&mut self, begun: &[u8]) {
         let (kind, what, see) = match begun {
             [] if self.asked || self.unchoke_at.is_some() => return,
-            [] if self.choking => (
-                "no interest",
-                "it is not interested: to get blocks, send interested and wait for unchoke"
-                    .to_owned(),
-                hints::PIECES,
-            ),
-            [] => ("no request", "it was unchoked, and asks for nothing".to_owned(), hints::PIECES),
+            [] if self.choking => ("no interest", hints::NOT_INTERESTED.to_owned(), hints::PIECES),
+            [] => ("no request", hints::NO_REQUEST.to_owned(), hints::PIECES),
             begun => ("unfinished", hints::unfinished(begun), hints::MESSAGES),
         };
         let what = format!("nothing has come for {} s: {what}", LULL.as_secs());
@@ -345,13 +339,12 @@ impl<'s> Session<'s> {
             Message::Have { index } if index >= pieces => return Err(End::Have { index, pieces }),
             Message::Cancel(request) => self.queue.retain(|other| *other != request),
             Message::Unknown { id: EXTENDED, .. } if !self.extended => {
-                let what = "message 20 needs bit 20 in both handshakes: 0x10 in byte 5 of the reserved ones; ignored";
-                self.log.mistake(Mistake::new("no bit", what, hints::EXTENSION));
+                self.log.mistake(Mistake::new("no bit", hints::NO_BIT, hints::EXTENSION));
             }
             Message::Unknown { id: EXTENDED, payload } => {
-                if let Some(mistake) =
-                    hints::extended(payload, &self.extensions, self.content.metadata.len())
-                {
+                let ours = self.extensions.our_id(NAME).unwrap_or_default();
+                let (theirs, metadata) = (&self.extensions.theirs, self.content.metadata.len());
+                if let Some(mistake) = hints::extended(payload, ours, theirs, metadata) {
                     self.log.mistake(mistake);
                 }
                 let mut answer = Vec::new();
