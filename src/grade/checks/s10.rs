@@ -1,4 +1,4 @@
-//! Stage 10: `verify TORRENT PATH` hashes content on disk; `create -o OUT PATH` makes a torrent of it.
+//! Stage 10: `verify TORRENT PATH` hashes content on disk; `create -o OUT PATH` describes it.
 
 mod creating;
 mod torrent_file;
