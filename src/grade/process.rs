@@ -11,8 +11,8 @@ use super::outcome::{End, Outcome};
 /// The most that is read of stdout, and of stderr. What comes after that breaks the pipe.
 const MAX_OUTPUT: usize = 1 << 20;
 
-/// How long a pipe may stay open after everything that the program started has been ended: on a
-/// busy machine, reading the rest takes a while. One that has hidden from that may hold the pipe.
+/// How long a pipe may stay open after all that the program started has been ended. On a busy
+/// machine, reading the rest takes a while; and a process that has hidden may hold the pipe.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
 
 /// The variable by which everything that a run has started is known.
