@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 use std::process::Command;
+#[cfg(unix)]
+use std::sync::{Arc, OnceLock, atomic::AtomicBool};
 use std::time::{Duration, Instant};
 
 use super::outcome::Outcome;
@@ -34,6 +36,8 @@ impl Learner {
             arguments: arguments.to_vec(),
             start: Duration::ZERO,
         };
+        #[cfg(unix)]
+        hear_ctrl_c()?;
         let begun = Instant::now();
         learner.run(&["decode", "le"], MAX_START)?;
         Ok(Learner { start: 3 * begun.elapsed(), ..learner })
@@ -67,6 +71,19 @@ impl Learner {
         let shown = words.map(|word| quoted(&word)).collect::<Vec<_>>().join(" ");
         Running::start(command, shown, limit + self.start)
     }
+}
+
+/// Lets every program that is started from now on hear Ctrl-C. A shell starts what it puts into the
+/// background with Ctrl-C ignored, and its children inherit that. They do not inherit a handler, so
+/// we set one, which does what would happen without it.
+#[cfg(unix)]
+fn hear_ctrl_c() -> io::Result<()> {
+    static HANDLED: OnceLock<()> = OnceLock::new();
+    if HANDLED.set(()).is_ok() {
+        let always = Arc::new(AtomicBool::new(true));
+        signal_hook::flag::register_conditional_default(signal_hook::consts::SIGINT, always)?;
+    }
+    Ok(())
 }
 
 /// Returns the search path without the folders that have a piecemeal, but for those that every
