@@ -67,7 +67,7 @@ interop:
 
 # `make test` also runs these if there is a browser, and skips them otherwise.
 page:
-	PIECEMEAL_BROWSER=needed cargo test --locked --test trace -- --nocapture page::
+	PIECEMEAL_BROWSER=needed cargo test --locked --test trace --test grade -- --nocapture page::
 	cd docs/book && PIECEMEAL_BROWSER=needed cargo test --locked --test built -- --nocapture
 
 # MINUTES=5 JOBS=2 TARGETS="bencode magnet" in place of a minute for each; tests/fuzz/run.sh lists all options.

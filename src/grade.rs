@@ -26,13 +26,38 @@
 
 pub mod check;
 pub mod checks;
+pub mod class;
+#[cfg(target_os = "linux")]
+mod descendants;
 pub mod dice;
 pub mod evidence;
 pub mod exam;
+pub mod guard;
 mod hints;
+mod kept;
 pub mod learner;
+mod left_behind;
 pub mod miss;
 pub mod outcome;
 mod process;
 pub mod report;
 pub mod scene;
+pub mod watch;
+
+/// Orphans of runs are our children, so that none is lost. Dropping it ends all of them.
+pub struct Adopted(());
+
+/// Makes every orphan of a run our child. The program calls it; a test that starts children of its
+/// own must not.
+pub fn adopt_orphans() -> Adopted {
+    #[cfg(target_os = "linux")]
+    descendants::adopt_orphans();
+    Adopted(())
+}
+
+impl Drop for Adopted {
+    fn drop(&mut self) {
+        #[cfg(target_os = "linux")]
+        descendants::end_all();
+    }
+}

@@ -1,13 +1,13 @@
 //! Options of `grade`: which checks, whose dice, and where the reports go. (grade)
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use piecemeal::grade::check::Check;
 use piecemeal::grade::checks;
 use piecemeal::grade::exam::{Exam, Report};
 use piecemeal::grade::learner::Learner;
-use piecemeal::grade::report::{ReportForm, write};
+use piecemeal::grade::report::{ReportForm, writable, write};
 use serde_json::{Value, json};
 
 use super::Answer;
@@ -44,12 +44,12 @@ pub struct GradeOptions {
     /// Leave what the peers saw of each failed check here, as captures and pages
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
-    /// Write a report: .md, .json, .xml (JUnit) or .html [repeatable]
+    /// Write a report: .md, .html, .json, .xml (JUnit), results.json (Gradescope) [repeatable]
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
-    /// How many checks run at a time
-    #[arg(long, value_name = "N", default_value_t = JOBS, hide = true)]
-    jobs: usize,
+    /// How many students of a class are graded at a time [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: Option<u8>,
 }
 
 impl GradeOptions {
@@ -74,22 +74,44 @@ impl GradeOptions {
             return Err(Failure::new(USAGE, "there is no check in this stage")
                 .help("`piecemeal grade --list` has them all"));
         }
-        for report in &self.report {
-            ReportForm::of(report).map_err(|error| Failure::new(USAGE, error))?;
-        }
-        if let Some(folder) = &self.keep {
-            std::fs::create_dir_all(folder).map_err(|error| {
-                Failure::new(LOCAL, format!("{}: {error}", folder.display()))
-                    .help(super::failure::at_the_disk(&error))
-            })?;
-        }
         Ok(Exam {
             checks,
             seed: self.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
             name: self.name.clone(),
-            jobs: self.jobs,
+            jobs: JOBS,
             keep: self.keep.clone(),
+            ..Exam::default()
         })
+    }
+
+    /// Checks whether what was asked for can be written, before anything runs.
+    pub fn prepare(&self) -> Result<(), Failure> {
+        let local = |path: &Path, error: &std::io::Error| {
+            Failure::new(LOCAL, format!("{}: {error}", path.display()))
+                .help(super::failure::at_the_disk(error))
+        };
+        for report in &self.report {
+            ReportForm::of(report).map_err(|error| {
+                Failure::new(USAGE, error).help("a folder of reports goes with --class")
+            })?;
+            writable(report).map_err(|error| local(report, &error))?;
+        }
+        if let Some(folder) = &self.keep {
+            std::fs::create_dir_all(folder).map_err(|error| local(folder, &error))?;
+            writable(&folder.join("0.html")).map_err(|error| local(folder, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Returns where the reports go.
+    pub fn reports(&self) -> &[PathBuf] {
+        &self.report
+    }
+
+    /// Returns how many students are graded at a time: one for each core, unless it was said.
+    pub fn students_at_a_time(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.map_or_else(cores, usize::from)
     }
 
     /// Returns the list of these checks.
@@ -130,14 +152,20 @@ fn described(check: &Check) -> Value {
     })
 }
 
-/// Takes the learner's command.
-pub fn learner(command: &[OsString]) -> Result<Learner, Failure> {
+/// Takes the learner's command; `shown` is what people know it by.
+pub fn learner(command: &[OsString], shown: Option<&str>, exam: &Exam) -> Result<Learner, Failure> {
     let Some(program) = command.first() else {
         return Err(Failure::new(USAGE, "there is no command to grade")
             .help("put it after --: piecemeal grade -- python3 my_client.py"));
     };
-    Learner::new(command).map_err(|error| {
-        Failure::new(BAD_INPUT, format!("{} cannot be started: {error}", program.display()))
+    let learner = Learner::new(command).map_err(|error| {
+        let shown = shown.map_or_else(|| program.to_string_lossy(), Into::into);
+        Failure::new(BAD_INPUT, format!("{shown} cannot be started: {error}"))
             .help("check its path and its permissions; a script needs its interpreter in front")
+    })?;
+    let learner = learner.stopped_by(exam.stop.clone());
+    Ok(match exam.deadline {
+        Some(deadline) => learner.until(deadline),
+        None => learner,
     })
 }

@@ -1,14 +1,18 @@
-//! `piecemeal grade`: checks a client in any language against scripted peers and trackers. (grade)
+//! `piecemeal grade`: checks a client, in any language, against scripted peers. (grade)
 
 use std::ffi::OsString;
+use std::sync::atomic::Ordering;
 
-use piecemeal::grade::exam::Status;
-use piecemeal::grade::report::json;
+use piecemeal::grade::adopt_orphans;
 
-use crate::cli::exit_codes::OTHER;
 use crate::cli::failure::Failure;
+use crate::cli::grade_class::{ClassOptions, grade_class};
+use crate::cli::grade_inside::InsideOptions;
 use crate::cli::grade_lines::GradeLines;
 use crate::cli::grade_options::{GradeOptions, learner};
+use crate::cli::grade_outcome::outcome;
+use crate::cli::grade_watch::watch;
+use crate::cli::interrupt::interrupt;
 use crate::cli::{Answer, Options};
 
 /// Check a client in any language, with peers that misbehave (grade)
@@ -19,10 +23,15 @@ on; docs/your-own-client.md has them all. Exit code 0: all is passed; 1: not all
 
 Examples:
   piecemeal grade -- python3 my_client.py
-  piecemeal grade --until 5 --seed 7 -- ./my_client")]
+  piecemeal grade --until 5 --seed 7 -- ./my_client
+  piecemeal grade --class submissions --until 9")]
 pub struct Args {
     #[command(flatten)]
     grade: GradeOptions,
+    #[command(flatten)]
+    class: ClassOptions,
+    #[command(flatten)]
+    inside: InsideOptions,
     /// The client's program and its first arguments, after --
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -30,24 +39,29 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let exam = self.grade.exam()?;
+        let _orphans = adopt_orphans();
+        let run = self.class.run.as_deref();
+        if let Some(folder) = &self.class.class {
+            return grade_class(folder, run, &self.grade, options);
+        }
+        let mut exam = self.grade.exam()?;
+        let inside = self.inside.enter(run)?;
         if self.grade.list {
             return Ok(self.grade.list_of(&exam));
         }
-        let learner = learner(&self.command)?;
+        self.grade.prepare()?;
+        exam.stop = interrupt()?;
+        if self.grade.watch {
+            return watch(&self.grade, &exam, &self.command, options);
+        }
+        let command = inside.as_ref().map_or(&self.command, |inside| &inside.command);
+        exam.deadline = inside.as_ref().and_then(|inside| inside.deadline);
+        let learner = learner(command, run, &exam)?;
         let mut lines = GradeLines::new(options, &exam);
-        let report = exam.run(&learner, |graded| lines.graded(graded));
-        let answer = Answer { text: lines.end(&report), json: json::of(&report) };
+        let mut report = exam.run(&learner, |graded| lines.graded(graded));
+        report.notes.splice(0..0, inside.iter().flat_map(|inside| inside.guard.notes()));
+        report.notes.iter().for_each(|note| options.note(note));
         self.grade.write_reports(&report)?;
-        let left = report.graded.iter().filter(|graded| graded.status != Status::Passed).count();
-        let Some(next) = report.next() else { return Ok(answer) };
-        let what = format!("{left} of {} checks are not passed", report.graded.len());
-        let help = format!("next is {}: {}", next.check.id, next.check.title);
-        Err(Failure::new(OTHER, what).help(help).see(chapter(next.check.stage())).answer(answer))
+        outcome(&report, lines.end(&report), exam.stop.load(Ordering::SeqCst))
     }
-}
-
-/// Returns the name of a stage's chapter, `04-handshake`.
-fn chapter(stage: u8) -> String {
-    piecemeal::grade::report::chapter(stage).to_owned()
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::check::Check;
 use super::dice::Dice;
 use super::evidence;
+use super::kept;
 use super::learner::Learner;
 use super::miss::Miss;
 use super::scene::Scene;
@@ -27,6 +29,10 @@ pub struct Exam {
     pub jobs: usize,
     /// Where the capture of a failed check goes.
     pub keep: Option<PathBuf>,
+    /// No check begins after this.
+    pub deadline: Option<Instant>,
+    /// Once this is set, no check begins either.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// What became of a check.
@@ -67,17 +73,33 @@ pub struct Graded {
     pub elapsed: Duration,
     /// The capture of what the peers saw, if it was kept.
     pub capture: Option<PathBuf>,
+    /// What a teacher multiplies its points by; 1 otherwise.
+    pub weight: f64,
 }
 
 impl Graded {
+    /// Returns the points that it can bring.
+    pub fn worth(&self) -> f64 {
+        f64::from(self.check.points) * self.weight
+    }
+
     /// Returns the points that it brings.
     pub fn credit(&self) -> f64 {
         match self.status {
-            Status::Passed => f64::from(self.check.points),
-            Status::Half => f64::from(self.check.points) / 2.0,
+            Status::Passed => self.worth(),
+            Status::Half => self.worth() / 2.0,
             Status::Failed | Status::NotCounted => 0.0,
         }
     }
+}
+
+/// Checks whose result is not shown yet.
+#[derive(Debug, Clone)]
+pub struct Hidden {
+    /// The day from which on it is.
+    pub until: String,
+    /// The checks. Their titles are shown.
+    pub checks: Vec<&'static Check>,
 }
 
 /// The result of an exam.
@@ -89,6 +111,10 @@ pub struct Report {
     pub name: String,
     /// The checks, in order.
     pub graded: Vec<Graded>,
+    /// What is to be said about the whole.
+    pub notes: Vec<String>,
+    /// Checks that are not among them yet.
+    pub hidden: Option<Hidden>,
 }
 
 impl Report {
@@ -98,8 +124,8 @@ impl Report {
     }
 
     /// Returns the points that there are.
-    pub fn of(&self) -> u32 {
-        self.graded.iter().map(|graded| graded.check.points).sum()
+    pub fn of(&self) -> f64 {
+        self.graded.iter().map(Graded::worth).sum()
     }
 
     /// Returns the first check that is not passed: the next one to do.
@@ -153,12 +179,20 @@ impl Exam {
             }
             let _ = runner.join();
         });
-        Report { seed: self.seed, name: self.name.clone(), graded }
+        let notes = learner.left_behind().notes(self.keep.as_deref());
+        Report { seed: self.seed, name: self.name.clone(), graded, notes, hidden: None }
     }
 
     /// Runs one check, and sends what became of it.
     fn check(&self, check: &'static Check, learner: &Learner, results: &Sender<Graded>) {
         let begun = Instant::now();
+        if self.deadline.is_some_and(|deadline| begun >= deadline) {
+            let miss = Miss::new("the time for the whole exam was over before this check began");
+            return send(results, check, Some(miss), begun, None);
+        }
+        if self.stop.load(Ordering::Relaxed) {
+            return send(results, check, Some(Miss::new("it was stopped before")), begun, None);
+        }
         let dice = Dice::new(self.seed, &self.name, check.id);
         let (miss, recordings) = match Scene::new(dice, learner, check.stage()) {
             Ok(mut scene) => {
@@ -172,20 +206,31 @@ impl Exam {
                 (Some(miss), Vec::new())
             }
         };
-        let elapsed = begun.elapsed();
-        let status = match &miss {
-            None => Status::Passed,
-            Some(miss) if miss.half => Status::Half,
-            Some(_) => Status::Failed,
-        };
-        let capture = miss.as_ref().and(self.keep.as_ref()).and_then(|folder| {
-            let path = folder.join(format!("{}.capture", check.id));
-            let kept = !recordings.is_empty()
-                && std::fs::write(&path, evidence::capture(&recordings)).is_ok();
-            kept.then_some(path)
-        });
-        let _ = results.send(Graded { check, status, miss, elapsed, capture });
+        let capture = miss
+            .as_ref()
+            .and(self.keep.as_ref())
+            .filter(|_| !recordings.is_empty())
+            .and_then(|folder| kept::keep(&recordings, check, folder).ok());
+        send(results, check, miss, begun, capture);
     }
+}
+
+/// Sends what became of a check.
+fn send(
+    results: &Sender<Graded>,
+    check: &'static Check,
+    miss: Option<Miss>,
+    begun: Instant,
+    capture: Option<PathBuf>,
+) {
+    let elapsed = begun.elapsed();
+    let status = match &miss {
+        None => Status::Passed,
+        Some(miss) if miss.half => Status::Half,
+        Some(_) => Status::Failed,
+    };
+    // Whoever listens stays until all are sent.
+    let _ = results.send(Graded { check, status, miss, elapsed, capture, weight: 1.0 });
 }
 
 /// Returns a result once it is decided: a refusal waits for its control.

@@ -4,15 +4,22 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 #[cfg(unix)]
-use std::sync::{Arc, OnceLock, atomic::AtomicBool};
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use super::outcome::Outcome;
+use super::left_behind::LeftBehind;
+use super::outcome::{End, Outcome};
 use super::process::Running;
 
 /// The longest start that is added to every limit, three times.
 const MAX_START: Duration = Duration::from_secs(10);
+
+/// The exit codes by which a shell says that a program cannot be started.
+const NOT_EXECUTABLE: i32 = 126;
+const NOT_FOUND: i32 = 127;
 
 /// The client that is graded: a program, and the arguments before those of a check.
 #[derive(Debug)]
@@ -21,6 +28,11 @@ pub struct Learner {
     arguments: Vec<OsString>,
     /// Added to every limit: three times what a short run took.
     start: Duration,
+    /// Every run is ended then.
+    deadline: Option<Instant>,
+    /// Every run is ended once this is set.
+    stop: Arc<AtomicBool>,
+    left_behind: LeftBehind,
 }
 
 impl Learner {
@@ -35,12 +47,39 @@ impl Learner {
             program: program.clone(),
             arguments: arguments.to_vec(),
             start: Duration::ZERO,
+            deadline: None,
+            stop: Arc::default(),
+            left_behind: LeftBehind::before(),
         };
         #[cfg(unix)]
         hear_ctrl_c()?;
-        let begun = Instant::now();
-        learner.run(&["decode", "le"], MAX_START)?;
-        Ok(Learner { start: 3 * begun.elapsed(), ..learner })
+        let outcome = learner.run(&["decode", "le"], MAX_START)?;
+        let start = match outcome.end {
+            // It does not end at all, so more time would not help it either.
+            End::OutOfTime => Duration::ZERO,
+            // A shell says so of what it was to start.
+            End::Code(NOT_EXECUTABLE | NOT_FOUND) => {
+                let words = outcome.last_words();
+                return Err(io::Error::other(words.unwrap_or_else(|| "not found".to_owned())));
+            }
+            _ => 3 * outcome.elapsed,
+        };
+        Ok(Learner { start, ..learner })
+    }
+
+    /// Sets when every run is ended, whatever its own limit is.
+    pub fn until(self, deadline: Instant) -> Learner {
+        Learner { deadline: Some(deadline), ..self }
+    }
+
+    /// Sets the flag that ends every run.
+    pub fn stopped_by(self, stop: Arc<AtomicBool>) -> Learner {
+        Learner { stop, ..self }
+    }
+
+    /// Returns its folder as it was before the first run.
+    pub(super) fn left_behind(&self) -> &LeftBehind {
+        &self.left_behind
     }
 
     /// Returns what is added to every limit.
@@ -69,7 +108,10 @@ impl Learner {
         }
         let words = arguments.iter().map(|word| word.as_ref().to_string_lossy());
         let shown = words.map(|word| quoted(&word)).collect::<Vec<_>>().join(" ");
-        Running::start(command, shown, limit + self.start)
+        let left = self.deadline.map(|time| time.saturating_duration_since(Instant::now()));
+        let limit = limit + self.start;
+        Running::start(command, shown, left.map_or(limit, |left| limit.min(left)))
+            .map(|running| running.stopped_by(self.stop.clone()))
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use super::descendants;
 use super::outcome::{End, Outcome};
 
 /// The most that is read of stdout, and of stderr. What comes after that breaks the pipe.
@@ -15,9 +18,6 @@ const MAX_OUTPUT: usize = 1 << 20;
 /// machine, reading the rest takes a while; and a process that has hidden may hold the pipe.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
 
-/// The variable by which everything that a run has started is known.
-const MARK: &str = "PIECEMEAL_RUN";
-
 /// A process that is running. Dropping it ends it, with everything that it started.
 pub struct Running {
     child: Child,
@@ -26,8 +26,11 @@ pub struct Running {
     begun: Instant,
     limit: Duration,
     arguments: String,
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     mark: String,
     status: Option<ExitStatus>,
+    is_ended: bool,
+    stop: Arc<AtomicBool>,
 }
 
 /// What a pipe has brought so far.
@@ -73,15 +76,31 @@ impl Running {
         limit: Duration,
     ) -> std::io::Result<Running> {
         let mark = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
-        command.env(MARK, &mark);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = command.spawn()?;
+        let mut child = spawn(&mut command, &mark)?;
         let stdout = Pipe::read(child.stdout.take());
         let stderr = Pipe::read(child.stderr.take());
         let begun = Instant::now();
-        Ok(Running { child, stdout, stderr, begun, limit, arguments, mark, status: None })
+        Ok(Running {
+            child,
+            stdout,
+            stderr,
+            begun,
+            limit,
+            arguments,
+            mark,
+            status: None,
+            is_ended: false,
+            stop: Arc::default(),
+        })
+    }
+
+    /// Sets the flag that ends it before its time is over.
+    pub(super) fn stopped_by(mut self, stop: Arc<AtomicBool>) -> Running {
+        self.stop = stop;
+        self
     }
 
     /// Returns the time that it has been running for.
@@ -109,7 +128,8 @@ impl Running {
             if holds(self) {
                 return true;
             }
-            if self.is_over() || self.elapsed() >= self.limit {
+            let stopped = self.stop.load(Ordering::Relaxed);
+            if self.is_over() || self.elapsed() >= self.limit || stopped {
                 return holds(self);
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -159,8 +179,8 @@ impl Running {
         }
     }
 
-    /// Ends its group and everything else that it has started.
-    fn kill(&mut self) {
+    /// Ends its group.
+    fn end_group(&mut self) {
         #[cfg(unix)]
         if let Some(pid) = group(&self.child).filter(|_| self.status.is_none()) {
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
@@ -169,9 +189,38 @@ impl Running {
             let _ = self.child.kill();
             self.status = self.child.wait().ok();
         }
-        #[cfg(target_os = "linux")]
-        end_marked(&self.mark);
     }
+
+    /// Ends its group and everything else that it has started.
+    fn kill(&mut self) {
+        if std::mem::replace(&mut self.is_ended, true) {
+            return;
+        }
+        self.end_group();
+        #[cfg(target_os = "linux")]
+        {
+            descendants::live().remove(&self.child.id());
+            descendants::end_what_is_left(&self.mark);
+        }
+    }
+}
+
+/// Starts a command that has this mark, and those of the runs that we are in ourselves.
+#[cfg(target_os = "linux")]
+fn spawn(command: &mut Command, mark: &str) -> std::io::Result<Child> {
+    let outer = std::env::var(descendants::MARK).map(|outer| outer + ":").unwrap_or_default();
+    command.env(descendants::MARK, outer + mark);
+    // Until its program runs, a child has our environment, and so no mark: nobody may look for
+    // orphans at that time.
+    let mut live = descendants::live();
+    let child = command.spawn()?;
+    live.insert(child.id(), mark.to_owned());
+    Ok(child)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn spawn(command: &mut Command, _mark: &str) -> std::io::Result<Child> {
+    command.spawn()
 }
 
 impl Drop for Running {
@@ -183,24 +232,6 @@ impl Drop for Running {
 #[cfg(unix)]
 fn group(child: &Child) -> Option<rustix::process::Pid> {
     rustix::process::Pid::from_raw(i32::try_from(child.id()).ok()?)
-}
-
-/// Ends every process with this mark in its environment: also one that has left the group.
-#[cfg(target_os = "linux")]
-fn end_marked(mark: &str) {
-    let wanted = format!("{MARK}={mark}");
-    let Ok(processes) = std::fs::read_dir("/proc") else { return };
-    for entry in processes.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        let Ok(environment) = std::fs::read(entry.path().join("environ")) else { continue };
-        if environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
-            && let Some(pid) = rustix::process::Pid::from_raw(pid)
-        {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
-    }
 }
 
 /// Returns how a process ended.

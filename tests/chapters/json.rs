@@ -433,6 +433,23 @@ fn labs(page: &mut Page, folder: &Path) {
     page.meet_all("tracker", &tracker.end());
 }
 
+#[cfg(unix)]
+fn grades(page: &mut Page, folder: &Path) {
+    page.run(folder, &["grade", "--list"], 0);
+    fs::create_dir_all(folder.join("class/ada")).expect("the folder takes a folder");
+    fs::write(folder.join("class/ada/client.sh"), "exit 1").expect("written");
+    fs::create_dir(folder.join("class/bob")).expect("the folder takes a folder");
+    let words = ["grade", "--check", "1.1", "--class", "class", "--run", "sh client.sh"];
+    page.run(folder, &words, 0);
+    let words = ["grade", "--json", "--check", "1.1", "--", "sh", "class/ada/client.sh"];
+    let outcome = Run::new(words).dir(folder).run();
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    page.meet_all("grade", &outcome.out());
+}
+
+#[cfg(not(unix))]
+fn grades(_: &mut Page, _: &Path) {}
+
 fn host(url: &str) -> Option<SocketAddr> {
     url.strip_prefix("http://")?.split('/').next()?.parse().ok()
 }
@@ -440,7 +457,7 @@ fn host(url: &str) -> Option<SocketAddr> {
 #[test]
 fn every_line_of_json_is_as_described_and_every_description_is_met() {
     let mut page = Page::read();
-    for part in [short_commands, traces, long_commands, labs] {
+    for part in [short_commands, traces, long_commands, labs, grades] {
         part(&mut page, folder().path());
     }
     let unmet = page.described.iter().filter(|described| !described.met);

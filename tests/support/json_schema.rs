@@ -138,6 +138,7 @@ fn is_of_type(name: &str, value: &Value) -> bool {
     match name {
         "string" => value.is_string(),
         "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
         "boolean" => value.is_boolean(),
         "null" => value.is_null(),
         "array" => value.is_array(),

@@ -11,6 +11,7 @@
 // Each test file compiles its own copy of this module and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod browser;
 pub mod json_schema;
 pub mod leech;
 pub mod mount;

@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 8 << 20;
 const MAX_OF_RUN: usize = 3;
 
 /// The head of the page: it forbids fetching anything and running scripts.
-const META: &str = include_str!("page.meta.html");
+pub(crate) const META: &str = include_str!("page.meta.html");
 const STYLE: &str = include_str!("page.css");
 
 /// Returns the page. `title` names the capture.
@@ -126,7 +126,7 @@ fn rows(fields: &str) -> String {
 }
 
 /// Escapes text for HTML, also between double quotes.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -1,0 +1,72 @@
+//! Options that `grade --class` gives to the process that grades one student. (grade)
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use piecemeal::grade::class::inside::Inside;
+use piecemeal::grade::guard::Guard;
+
+use super::exit_codes::{BAD_INPUT, OTHER};
+use super::failure::Failure;
+
+/// The world of one submission. People have no use for these.
+#[derive(clap::Args)]
+pub struct InsideOptions {
+    /// The folder with the copy of the submission
+    #[arg(long, value_name = "DIR", hide = true, requires = "run")]
+    place: Option<PathBuf>,
+    /// This process has namespaces of its own
+    #[arg(long, hide = true, requires = "place")]
+    isolated: bool,
+    /// What must not be seen
+    #[arg(long, value_name = "DIR", hide = true, requires = "place")]
+    hide: Vec<PathBuf>,
+    /// The teacher's home
+    #[arg(long, value_name = "DIR", hide = true, requires = "place")]
+    home: Option<PathBuf>,
+    /// What makes the program
+    #[arg(long, value_name = "COMMAND", hide = true, requires = "place")]
+    build: Option<String>,
+    /// How long all checks may take
+    #[arg(long, value_name = "SECONDS", hide = true, requires = "place")]
+    within: Option<u64>,
+}
+
+/// A world that has been entered.
+pub struct Entered {
+    /// What starts the submission.
+    pub command: Vec<OsString>,
+    /// When the time of this submission is over.
+    pub deadline: Option<Instant>,
+    /// What watches over it.
+    pub guard: Guard,
+}
+
+impl InsideOptions {
+    /// Enters the world of the submission and builds its program, if this process was told to.
+    pub fn enter(&self, run: Option<&str>) -> Result<Option<Entered>, Failure> {
+        let (Some(place), Some(run)) = (&self.place, run) else { return Ok(None) };
+        let inside = Inside {
+            place: place.clone(),
+            run: run.to_owned(),
+            isolated: self.isolated,
+            hide: self.hide.clone(),
+            home: self.home.clone(),
+        };
+        let command = inside.enter().map_err(|error| {
+            Failure::new(OTHER, error).help("grade this submission alone, without --class")
+        })?;
+        // Within a world of its own, its file system is as large as it may be.
+        let guard = Guard::start((!self.isolated).then(|| place.clone()));
+        if let Some(line) = &self.build {
+            let built = inside.build(line).unwrap_or_else(|error| Err(error.to_string()));
+            built.map_err(|why| {
+                Failure::new(BAD_INPUT, format!("it cannot be built: {why}"))
+                    .help("run the build of grade.toml in its folder")
+            })?;
+        }
+        let deadline = self.within.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        Ok(Some(Entered { command, deadline, guard }))
+    }
+}
