@@ -37,6 +37,7 @@ pub mod magnet_peers;
 pub mod one_session;
 pub mod output_file;
 pub mod output_options;
+pub mod pages;
 pub mod piece_file;
 pub mod queue_peers;
 pub mod queue_story;

@@ -62,6 +62,7 @@ commands! {
     demo,
     explain,
     replay,
+    chapter,
     stages,
     completions,
 }

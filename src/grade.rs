@@ -17,8 +17,8 @@
 //!   such a check counts only if the same input without the fault was handled in the same run.
 //! * **To die is not to refuse.** An exit code and a sentence on stderr are full credit, a stack
 //!   trace is half, a signal or a time-out is none.
-//! * **Nothing is fixed.** Contents, names, piece lengths, ids and ports come from a seed, which the
-//!   report names, so an answer cannot be learned by heart, and a failure can be had again.
+//! * **Nothing is fixed.** Contents, names, piece lengths, ids and ports come from a seed, which
+//!   the report names, so an answer cannot be learned by heart, and a failure can be had again.
 //! * **The learner's program is hostile input.** Its output is read up to 1 MiB, each run has a
 //!   deadline, and what it leaves behind is ended.
 //! * **What the protocol allows costs nothing.** Another connection, a keep-alive or a request in

@@ -7,6 +7,9 @@ mod support;
 mod grade {
     mod class_page;
     mod classes;
+    mod clients;
+    mod contract;
+    mod mistakes;
     mod reports;
     mod scripts;
     mod settings;

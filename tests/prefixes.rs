@@ -147,7 +147,10 @@ fn cut_modules(parent: &Path, last: usize, gone: &mut Vec<String>) {
 /// Deletes the lines of a module and its children that end with `plugged in` and name what is gone.
 fn delete_plugged_in(parent: &Path, gone: &[String]) {
     delete_lines(&parent.with_extension("rs"), |line| {
-        line.ends_with("plugged in") && gone.iter().any(|module| has_word(line, module))
+        // `// s03_tracker is plugged in` names it; `// plugged in` does not, and any word may.
+        let named = line.strip_suffix(" is plugged in").and_then(|line| line.rsplit(' ').next());
+        let names = named.unwrap_or(line);
+        line.ends_with("plugged in") && gone.iter().any(|module| has_word(names, module))
     });
     for name in names(parent).iter().filter(|name| name.ends_with(".rs")) {
         delete_plugged_in(&parent.join(stem(name)), gone);

@@ -32,7 +32,9 @@ pub enum Reply {
     Raw(Vec<u8>),
     /// A long announced body that comes one byte a second, forever.
     Drip,
-    /// Headers, and then a body that never ends, as fast as it can.
+    /// This body, a few bytes at a time, without its length: it ends where the connection does.
+    Slowly(Vec<u8>),
+    /// Headers, and then a body that never ends, up to 16 MiB a second.
     Flood,
     /// Takes the request and says nothing.
     Silence,
@@ -224,10 +226,16 @@ fn converse(
                 line.send(b"1")?;
             }
         }
+        Reply::Slowly(body) => {
+            line.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+            line.send_slowly(&body, 5, LOOK)
+        }
         Reply::Flood => {
             line.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n999999999:")?;
             loop {
                 line.send(&[b'x'; 16_384])?;
+                // A client without a limit keeps all of it in memory until its time is over.
+                std::thread::sleep(Duration::from_millis(1));
             }
         }
         Reply::Silence => loop {

@@ -87,7 +87,7 @@ impl Failure {
         cfg!(unix) && self.what.contains("(os error 24)")
     }
 
-    /// Adds the chapter that explains it: `01-bencode`.
+    /// Adds the page that explains it: `01-bencode`.
     pub fn see(mut self, chapter: impl Into<Cow<'static, str>>) -> Failure {
         self.see = Some(chapter.into());
         self
@@ -118,7 +118,7 @@ impl Failure {
 
     /// Returns the failure as JSON for programs. The members of a result come first.
     pub fn json(&self) -> serde_json::Value {
-        let see = self.see.as_ref().map(|chapter| format!("docs/{chapter}.md"));
+        let see = self.see.as_deref().map(page);
         let mut json = self
             .answer
             .as_ref()
@@ -131,6 +131,14 @@ impl Failure {
     }
 }
 
+/// Returns the command that prints a page: `piecemeal chapter 4` for `04-handshake`. A path would
+/// lead nowhere for a user who has only the program.
+fn page(name: &str) -> String {
+    let number = name.split('-').next().and_then(|number| number.parse::<u8>().ok());
+    number
+        .map_or(format!("piecemeal chapter {name}"), |number| format!("piecemeal chapter {number}"))
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         write!(out, "{}", self.what)?;
@@ -138,7 +146,7 @@ impl fmt::Display for Failure {
             write!(out, "\nhelp: {help}")?;
         }
         if let Some(chapter) = &self.see {
-            write!(out, "\nsee: docs/{chapter}.md")?;
+            write!(out, "\nsee: {}", page(chapter))?;
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ impl GradeLines {
             Status::Failed => ("FAILED", "31"),
             Status::NotCounted => ("not counted", "2"),
         };
-        let start = format!("{:<5}{}", graded.check.id, graded.check.title);
+        let start = format!("{:<6}{}", graded.check.id, graded.check.title);
         let start: String = start.chars().take(WIDTH - 2).collect();
         let word = if self.color { format!("\x1b[{color}m{word}\x1b[0m") } else { word.to_owned() };
         let credit = match graded.status {

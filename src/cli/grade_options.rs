@@ -118,7 +118,7 @@ impl GradeOptions {
     pub fn list_of(&self, exam: &Exam) -> Answer {
         let line = |check: &&Check| {
             let points = check.points;
-            format!("{:<5} {points}  {}  [{}]", check.id, check.title, check.clause)
+            format!("{:<6}{points}  {}  [{}]", check.id, check.title, check.clause)
         };
         let points: u32 = exam.checks.iter().map(|check| check.points).sum();
         let mut lines: Vec<String> = exam.checks.iter().map(line).collect();

@@ -17,6 +17,7 @@ mod s15;
 mod s16;
 mod s17;
 mod s18;
+mod trackers;
 
 use super::check::Check;
 

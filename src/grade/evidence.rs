@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::hints::{self, Clues, Shown};
 use super::miss::{MAX_DETAILS, Miss};
-use crate::actors::recording::{Recording, Way};
+use crate::actors::recording::{Chunk, Recording, Way};
 use crate::s01_bencode::counted;
 use crate::trace::capture::fold::folded;
 use crate::trace::capture::{Capture, EventKind};
@@ -35,7 +35,7 @@ pub fn capture(recordings: &[Recording]) -> Vec<u8> {
     let mut lines = Vec::new();
     for (number, recording) in (1..).zip(recordings) {
         let at = |time: Instant| time.saturating_duration_since(begun).as_micros() as u64;
-        for chunk in recording.chunks() {
+        for chunk in messages(recording) {
             let way = if chunk.way == Way::FromClient { "out" } else { "in" };
             let hex = hex::encode(&chunk.bytes);
             let time = at(chunk.at);
@@ -62,10 +62,30 @@ pub fn capture(recordings: &[Recording]) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// The most bytes of a tracker's answer in one line of a capture.
+const MAX_ANSWER: usize = 64 << 10;
+
+/// Returns the chunks of a recording. In a capture, what went to or from an HTTP tracker is one,
+/// unless it is a flood.
+fn messages(recording: &Recording) -> Vec<Chunk> {
+    if !recording.partner().starts_with("http:") {
+        return recording.chunks();
+    }
+    recording.chunks().into_iter().fold(Vec::new(), |mut whole: Vec<Chunk>, chunk| {
+        let has_room = |last: &&mut Chunk| last.bytes.len() < MAX_ANSWER;
+        match whole.last_mut().filter(|last| last.way == chunk.way).filter(has_room) {
+            Some(last) => last.bytes.extend(chunk.bytes),
+            None => whole.push(chunk),
+        }
+        whole
+    })
+}
+
 /// Adds to a miss what the peers saw of the client, the first broken bytes, and the likely cause,
 /// as far as the check has not said so itself.
 pub(super) fn add_to(mut miss: Miss, clues: Clues) -> Miss {
-    let cause = hints::cause(clues);
+    // What the check has said already is not said again.
+    let cause = hints::cause(clues).filter(|cause| !miss.what.contains(&cause.hint));
     let guess = miss.guess.take();
     let (hint, shown) = match cause {
         Some(cause) if cause.is_broken => (Some(cause.hint).or(guess), cause.shown),
@@ -107,22 +127,28 @@ fn broken_bytes(shown: &Shown) -> Vec<String> {
     lines.get(first..=carets).unwrap_or_default().to_vec()
 }
 
-/// Returns the last things that the client sent to a peer, by name.
+/// Returns the last things that the client sent, by name: to a peer, or if it got to none to a
+/// tracker.
 fn seen(recordings: &[Recording]) -> Option<String> {
-    let peers: Vec<&Recording> =
-        recordings.iter().filter(|recording| !recording.is_tracker()).collect();
-    let last = peers.iter().rfind(|recording| !recording.from_client().is_empty());
-    let Some(last) = last else {
-        return match peers.len() {
-            0 => None,
-            _ => Some("the peer saw nothing: it was connected to, and no byte came".to_owned()),
-        };
-    };
-    let all = last.counted(Way::FromClient);
-    if all + last.counted(Way::ToClient) > MAX_NAMED {
-        return Some(format!("the peer saw {} of you", counted(all, "byte")));
+    let (trackers, peers): (Vec<&Recording>, Vec<&Recording>) =
+        recordings.iter().partition(|recording| recording.is_tracker());
+    let spoken = |recording: &&&Recording| !recording.from_client().is_empty();
+    match (peers.iter().rfind(spoken), trackers.iter().rfind(spoken)) {
+        (Some(peer), _) => sent(peer, "the peer"),
+        (None, _) if !peers.is_empty() => {
+            Some("the peer saw nothing: it was connected to, and no byte came".to_owned())
+        }
+        (None, tracker) => sent(tracker?, "the tracker"),
     }
-    let capture = Capture::read(&capture(std::slice::from_ref(*last))).ok()?;
+}
+
+/// Returns the last things that the client sent to this actor, by name.
+fn sent(recording: &Recording, actor: &str) -> Option<String> {
+    let all = recording.counted(Way::FromClient);
+    if all + recording.counted(Way::ToClient) > MAX_NAMED {
+        return Some(format!("{actor} saw {} of you", counted(all, "byte")));
+    }
+    let capture = Capture::read(&capture(std::slice::from_ref(recording))).ok()?;
     let runs = folded(&capture);
     let names: Vec<String> = runs
         .iter()
@@ -140,5 +166,5 @@ fn seen(recordings: &[Recording]) -> Option<String> {
     let end = end.map_or(String::new(), |event| {
         format!(", then the end after {:.1} s", event.time as f64 / 1e6)
     });
-    Some(format!("the peer saw: {dots}{shown}{end}"))
+    Some(format!("{actor} saw: {dots}{shown}{end}"))
 }

@@ -8,6 +8,7 @@ mod messages;
 mod omission;
 mod replay;
 mod state;
+mod trackers;
 
 use std::sync::Arc;
 
@@ -32,12 +33,7 @@ pub struct Known {
 impl Known {
     /// Adds a torrent, and its .torrent file if it has one. A broken torrent is passed over.
     pub(super) fn add(&mut self, torrent: &Torrent, file: Option<&[u8]>) {
-        if let Some(file) = file {
-            self.wrong.push((
-                InfoHash::of(file),
-                "it is that of the whole .torrent file; hash the value of info alone",
-            ));
-        }
+        self.wrong.extend(wrong_hashes(&torrent.info, file));
         let hash = InfoHash(torrent.info_hash);
         if self.contents.iter().any(|content| content.info_hash() == hash) {
             return;
@@ -46,7 +42,6 @@ impl Known {
         // The rules need no data.
         let (info, data) = (Arc::new(info), Arc::default());
         let content = Content { info, data, metadata: torrent.info.as_slice().into() };
-        self.wrong.extend(wrong_hashes(&content, &[]));
         self.contents.push(content);
     }
 }
@@ -90,10 +85,22 @@ pub(super) struct Shown {
 
 /// Returns the likely cause: a rule that was broken, or else something odd, or else something that
 /// is missing.
+///
+/// What a tracker has seen counts only as long as no peer has seen anything: a client that has got
+/// that far was understood.
 pub(super) fn cause(clues: Clues) -> Option<Cause> {
-    let peers = clues.recordings.iter().filter(|recording| !recording.is_tracker());
-    let mut replays: Vec<Replay> =
-        peers.take(MAX_CONNECTIONS).map(|recording| Replay::of(recording, clues.known)).collect();
+    let (asked, peers): (Vec<&Recording>, Vec<&Recording>) =
+        clues.recordings.iter().partition(|recording| recording.is_tracker());
+    if peers.iter().all(|recording| recording.from_client().is_empty())
+        && let Some(hint) = asked.into_iter().find_map(trackers::cause)
+    {
+        return Some(Cause { is_broken: true, ..Cause::new(hint, None) });
+    }
+    let mut replays: Vec<Replay> = peers
+        .into_iter()
+        .take(MAX_CONNECTIONS)
+        .map(|recording| Replay::of(recording, clues.known))
+        .collect();
     let broken = replays.iter_mut().find_map(|replay| replay.broken.take());
     broken
         .map(|cause| Cause { is_broken: true, ..cause })

@@ -23,7 +23,8 @@ impl LeftBehind {
         LeftBehind { folder, before }
     }
 
-    /// Returns what is to be said about it now. What is kept on purpose in `kept` is not left behind.
+    /// Returns what is to be said about it now. What is kept on purpose in `kept` is not left
+    /// behind.
     pub fn notes(&self, kept: Option<&Path>) -> Vec<String> {
         let kept = kept.and_then(|path| path.canonicalize().ok());
         let Some(folder) = &self.folder else {

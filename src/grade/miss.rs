@@ -48,6 +48,12 @@ impl Miss {
         self
     }
 
+    /// Sets the likely cause, also if another was thought of before.
+    pub fn rather(mut self, cause: impl Into<String>) -> Miss {
+        self.hint = Some(cause.into());
+        self
+    }
+
     /// Makes it worth half.
     pub fn half(mut self) -> Miss {
         self.half = true;

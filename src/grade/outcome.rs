@@ -112,8 +112,8 @@ impl Outcome {
         }
     }
 
-    /// Insists on a refusal: an exit code from 1 to 125, and a word about it on stderr. A stack trace
-    /// is worth half.
+    /// Insists on a refusal: an exit code from 1 to 125, and a word about it on stderr. A stack
+    /// trace is worth half.
     ///
     /// # Errors
     /// If it ended in another way.
@@ -177,7 +177,8 @@ impl Outcome {
         }
     }
 
-    fn with_last_words(&self, miss: Miss) -> Miss {
+    /// Adds the last words on stderr to a miss.
+    pub fn with_last_words(&self, miss: Miss) -> Miss {
         match self.last_words() {
             Some(words) => miss.detail(format!("stderr: {words}")),
             None => miss.detail("stderr is empty"),

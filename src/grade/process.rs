@@ -14,8 +14,8 @@ use super::outcome::{End, Outcome};
 /// The most that is read of stdout, and of stderr. What comes after that breaks the pipe.
 const MAX_OUTPUT: usize = 1 << 20;
 
-/// How long a pipe may stay open after everything that the program started has been ended: on a busy
-/// machine, reading the rest takes a while. One that has hidden from that may hold the pipe.
+/// How long a pipe may stay open after all that the program started has been ended. On a busy
+/// machine, reading the rest takes a while; and a process that has hidden may hold the pipe.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
 
 /// A process that is running. Dropping it ends it, with everything that it started.
@@ -121,7 +121,8 @@ impl Running {
         self.status.is_some()
     }
 
-    /// Waits until the condition holds, the program ends, or its time is over; says whether it holds.
+    /// Waits until the condition holds, the program ends, or its time is over; says whether it
+    /// holds.
     pub fn wait_for(&mut self, mut holds: impl FnMut(&Running) -> bool) -> bool {
         loop {
             if holds(self) {

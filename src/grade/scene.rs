@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +31,9 @@ const LAST_BYTES: Duration = Duration::from_secs(2);
 
 /// The most that is read of a file that the learner's command wrote.
 const MAX_OUTPUT_FILE: u64 = 64 << 20;
+
+/// A client that takes no byte for this long is given up.
+const STALL: Duration = Duration::from_secs(10);
 
 /// An actor whose bytes have been written down.
 type Recorded = Box<dyn Fn() -> Vec<Recording>>;
@@ -122,8 +125,8 @@ impl<'a> Scene<'a> {
         read().map_err(|error| Miss::new(format!("the output file cannot be read: {error}")))
     }
 
-    /// Returns a torrent of one file with so many pieces: name, content and piece length are random, and
-    /// the last piece is short.
+    /// Returns a torrent of one file with this many pieces: name, content and piece length are
+    /// random, and the last piece is short.
     pub fn torrent(&mut self, pieces: usize) -> Torrent {
         let piece_length = *self.dice.one_of(&[32_768, 49_152, 65_536]);
         let last = self.dice.length(1, piece_length - 1);
@@ -157,8 +160,8 @@ impl<'a> Scene<'a> {
         IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
     }
 
-    /// Returns the plan of a good seed of this torrent, with an id, an address and an extension id of its
-    /// own, to be altered.
+    /// Returns the plan of a good seed of this torrent, with an id, an address and an extension id
+    /// of its own, to be altered.
     pub fn plan(&mut self, torrent: &Torrent) -> Plan {
         self.known.add(torrent, None);
         let mut plan = FakePeer::of(torrent);
@@ -240,6 +243,24 @@ impl<'a> Scene<'a> {
         Ok(tracker)
     }
 
+    /// Returns an address at which nobody listens, for as long as this scene lasts.
+    ///
+    /// # Errors
+    /// If the system has no port left.
+    pub fn nobody(&mut self) -> Result<SocketAddr, Miss> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| ours(&error))?;
+        let dialed = listener.local_addr().and_then(TcpStream::connect);
+        let caller = dialed.map_err(|error| ours(&error))?;
+        let address = caller.local_addr().map_err(|error| ours(&error))?;
+        // The port of one that has called: it is in use, so nobody else gets it, and yet nobody
+        // listens there. The port of a listener that is gone could be another actor's next.
+        self.actors.push(Box::new(move || {
+            let _held = (&listener, &caller);
+            Vec::new()
+        }));
+        Ok(address)
+    }
+
     /// Connects to the learner's client and shakes hands.
     ///
     /// # Errors
@@ -254,6 +275,33 @@ impl<'a> Scene<'a> {
             .map_err(|error| Miss::new(format!("no handshake came back: {error}")))?;
         self.recordings.push(leech.recording().clone());
         Ok(leech)
+    }
+
+    /// Connects to the learner's client, and says nothing.
+    ///
+    /// # Errors
+    /// If nobody listens there.
+    pub fn dial(&mut self, address: SocketAddr) -> io::Result<Line> {
+        let line = Line::dial(address, STALL)?;
+        self.recordings.push(line.recording().clone());
+        Ok(line)
+    }
+
+    /// Returns a port at which the learner's client can listen.
+    ///
+    /// # Errors
+    /// If none is free.
+    pub fn free_port(&self) -> Result<u16, Miss> {
+        // Not of the dice: two graders with one seed would take the same. And below the ports that
+        // systems give out themselves.
+        let ports = (0..100).map(|_| rand::random_range(10_000..32_000));
+        let free = |port: &u16| {
+            [Ipv4Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST]
+                .iter()
+                .all(|ip| TcpListener::bind((*ip, *port)).is_ok())
+        };
+        let mut ports = ports.filter(free);
+        ports.next().ok_or_else(|| ours(&io::ErrorKind::AddrInUse.into()))
     }
 
     /// Returns all that the actors have seen.

@@ -82,7 +82,8 @@ impl ReceivedAnnounce {
         .then(|| "with nothing left it counts as a seed".to_owned());
         let early = (ask.event == Some(Event::Completed) && ask.left > 0)
             .then(|| "it says completed, but also that bytes are left".to_owned());
-        let port = hints::reversed_port(ask.port);
+        let port =
+            hints::reversed_port(ask.port).map(|hint| format!("{hint}; see {}", hints::TRACKER));
         ip.into_iter().chain(early).chain(nan).chain(list).chain(seed).chain(port).collect()
     }
 }

@@ -8,7 +8,6 @@ use std::fmt;
 
 use sha1::{Digest, Sha1};
 
-use super::content::Content;
 use crate::s01_bencode::{Value, decode_prefix, excerpt};
 use crate::s02_metainfo::InfoHash;
 use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
@@ -19,15 +18,15 @@ use crate::s08_metadata::message::MetadataMessage;
 use crate::s08_metadata::{METADATA_PIECE_LENGTH, NAME};
 
 /// The chapters to read.
-pub(crate) const BENCODE: &str = "docs/01-bencode.md";
-pub(crate) const METAINFO: &str = "docs/02-metainfo.md";
-pub(crate) const TRACKER: &str = "docs/03-tracker.md";
-pub(crate) const HANDSHAKE: &str = "docs/04-handshake.md";
-pub(crate) const MESSAGES: &str = "docs/05-messages.md";
-pub(crate) const EXTENSION: &str = "docs/07-extension.md";
-pub(crate) const METADATA: &str = "docs/08-metadata.md";
-pub(crate) const PIECES: &str = "docs/09-pieces.md";
-pub(crate) const UDP_TRACKER: &str = "docs/18-udp-tracker.md";
+pub(crate) const BENCODE: &str = "piecemeal chapter 1";
+pub(crate) const METAINFO: &str = "piecemeal chapter 2";
+pub(crate) const TRACKER: &str = "piecemeal chapter 3";
+pub(crate) const HANDSHAKE: &str = "piecemeal chapter 4";
+pub(crate) const MESSAGES: &str = "piecemeal chapter 5";
+pub(crate) const EXTENSION: &str = "piecemeal chapter 7";
+pub(crate) const METADATA: &str = "piecemeal chapter 8";
+pub(crate) const PIECES: &str = "piecemeal chapter 9";
+pub(crate) const UDP_TRACKER: &str = "piecemeal chapter 18";
 
 /// Mistakes that are told by more than the bytes of one message.
 pub(crate) const HASTY: &str = "it sends a request right after interested; others drop requests that come before their unchoke";
@@ -107,9 +106,9 @@ pub(crate) fn handshake(bytes: &[u8]) -> String {
 /// Wrong info hashes, and what each is the hash of.
 pub(crate) type WrongHashes = Vec<(InfoHash, &'static str)>;
 
-/// Returns the hashes that a mistake makes of this content.
-pub(crate) fn wrong_hashes(content: &Content, trackers: &[String]) -> WrongHashes {
-    let info = &*content.metadata;
+/// Returns the hashes that a mistake makes of this info dictionary, and of the .torrent file around
+/// it, if there is one.
+pub(crate) fn wrong_hashes(info: &[u8], torrent: Option<&[u8]>) -> WrongHashes {
     let cut = info.split_last().map_or(info, |(_, cut)| cut);
     let mut hashes = vec![
         (InfoHash::of(cut), "it is that of the info dictionary without its last byte, the e"),
@@ -123,8 +122,8 @@ pub(crate) fn wrong_hashes(content: &Content, trackers: &[String]) -> WrongHashe
         ),
         (InfoHash(Sha1::digest(Sha1::digest(info)).into()), "the hash was hashed once more"),
     ];
-    if !trackers.is_empty() {
-        let whole = InfoHash::of(&content.torrent(trackers));
+    if let Some(torrent) = torrent {
+        let whole = InfoHash::of(torrent);
         hashes.push((whole, "it is that of the whole .torrent file; hash the value of info alone"));
     }
     hashes
@@ -382,5 +381,5 @@ pub(crate) fn packet(packet: &[u8]) -> &'static str {
 /// Returns the hint for a port that is a usual one with its bytes swapped.
 pub(crate) fn reversed_port(port: u16) -> Option<String> {
     let usual = (6881..=6889).contains(&port.swap_bytes());
-    usual.then(|| format!("its port {port} is {} low byte first; see {TRACKER}", port.swap_bytes()))
+    usual.then(|| format!("its port {port} is {} low byte first", port.swap_bytes()))
 }

@@ -47,7 +47,7 @@ pub fn read_request(transport: &mut Transport) -> io::Result<(Vec<u8>, Option<Re
                 let host =
                     request.headers.iter().any(|header| header.name.eq_ignore_ascii_case("host"));
                 let odd = (request.version == Some(1) && !host).then_some(
-                    "HTTP/1.1 needs a Host header, and there is none; see docs/03-tracker.md",
+                    "HTTP/1.1 needs a Host header, and there is none; see piecemeal chapter 3",
                 );
                 let request =
                     Request { method: text(request.method), target: text(request.path), odd };

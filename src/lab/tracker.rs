@@ -131,7 +131,8 @@ impl LabTracker {
     pub fn knows(&self, content: &Content) {
         let mut known = lock(&self.state.known);
         known.torrents.insert(content.info_hash());
-        known.wrong.extend(hints::wrong_hashes(content, &[self.url()]));
+        let torrent = content.torrent(&[self.url()]);
+        known.wrong.extend(hints::wrong_hashes(&content.metadata, Some(&torrent)));
     }
 
     /// Returns the last thousand announces, oldest first.

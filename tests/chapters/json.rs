@@ -268,6 +268,8 @@ fn short_commands(page: &mut Page, folder: &Path) {
     page.run(folder, &["replay", "aria2.capture", "--torrent", "captured.torrent"], 0);
     page.run(folder, &["replay", "aria2.capture", "--torrent", torrent], 3);
     page.run(folder, &["stages"], 0);
+    page.run(folder, &["chapter"], 0);
+    page.run(folder, &["chapter", "4"], 0);
     page.run(folder, &["completions", "fish"], 0);
     let dead = format!(
         "{}{}",

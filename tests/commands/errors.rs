@@ -59,7 +59,7 @@ fn bad_bencode_is_bad_input_and_says_where() {
     ] {
         let outcome = Run::new(["decode", "--", bencode]).run();
         outcome.fails(&[3]).mentions("byte");
-        assert!(outcome.err().contains("see: docs/01-"), "{outcome}");
+        assert!(outcome.err().contains("see: piecemeal chapter 1\n"), "{outcome}");
     }
 }
 

@@ -127,3 +127,30 @@ fn the_text_tells_what_the_json_does_and_fits_on_a_line() {
         }
     }
 }
+
+#[test]
+fn every_stage_has_its_chapter_inside_the_program() {
+    for stage in stages().iter().filter(|stage| !stage["number"].is_null()) {
+        let outcome = Run::new(["chapter", &stage["number"].to_string()]).run();
+        outcome.succeeds();
+        let chapter = read(stage["chapter"].as_str().expect("text"));
+        assert!(outcome.out() == chapter, "{stage}");
+    }
+}
+
+#[test]
+fn the_list_of_chapters_has_the_name_of_every_page_that_is_no_chapter() {
+    let outcome = Run::new(["chapter"]).run();
+    outcome.succeeds();
+    assert!(outcome.out().lines().all(|line| line.chars().count() <= 80), "{outcome}");
+    let json = Run::new(["chapter", "--json"]).run();
+    let pages: Value = serde_json::from_str(&json.succeeds().out()).expect("JSON");
+    for page in pages["pages"].as_array().expect("a list") {
+        let name = page["name"].as_str().expect("text");
+        let listed = outcome.out().lines().any(|line| line == name);
+        assert_eq!(listed, page["number"].is_null(), "{name}: {outcome}");
+        assert!(
+            Run::new(["chapter", name]).run().succeeds().out() == read(&format!("docs/{name}.md"))
+        );
+    }
+}

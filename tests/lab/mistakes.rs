@@ -24,12 +24,12 @@ fn mistake(notes: &Notes, of: &str) -> Note {
     seen.remove(0)
 }
 
-fn assert_told(note: &Note, expected: &str, see: &str, of: &str) {
+fn assert_told(note: &Note, expected: &str, chapter: u8, of: &str) {
     let what = note.json["what"].as_str().expect("a text");
     assert!(what.contains(expected), "{of}: {what}");
-    assert_eq!(note.json["see"], format!("docs/{see}.md"), "{of}");
+    assert_eq!(note.json["see"], format!("piecemeal chapter {chapter}"), "{of}");
     assert!(
-        note.text.ends_with(&format!(" makes a mistake: {what}; see docs/{see}.md")),
+        note.text.ends_with(&format!(" makes a mistake: {what}; see piecemeal chapter {chapter}")),
         "{}",
         note.text
     );
@@ -49,65 +49,40 @@ fn a_wrong_handshake_is_told_what_is_wrong_with_it() {
             "no reserved bytes",
             with(20..28, b""),
             "60 bytes came, not 1 + 19 + 8 + 20 + 20 = 68: are the 8 reserved",
-            "04-handshake",
+            4,
         ),
         (
             "a short peer id",
             good[..67].to_vec(),
             "67 bytes came, not 1 + 19 + 8 + 20 + 20 = 68: has the peer id",
-            "04-handshake",
+            4,
         ),
-        ("half of it", good[..30].to_vec(), "30 bytes came, not", "04-handshake"),
-        (
-            "a length of 20",
-            with(0..1, &[20]),
-            "the first byte must be 19 (0x13), but is 20",
-            "04-handshake",
-        ),
-        (
-            "no length",
-            with(0..1, b""),
-            "the byte 19 (0x13) before the name is missing",
-            "04-handshake",
-        ),
-        ("digits", with(0..1, b"19"), "one byte, 0x13, not two digits", "04-handshake"),
+        ("half of it", good[..30].to_vec(), "30 bytes came, not", 4),
+        ("a length of 20", with(0..1, &[20]), "the first byte must be 19 (0x13), but is 20", 4),
+        ("no length", with(0..1, b""), "the byte 19 (0x13) before the name is missing", 4),
+        ("digits", with(0..1, b"19"), "one byte, 0x13, not two digits", 4),
         (
             "small letters",
             with(1..20, b"bittorrent protocol"),
             "only the B and the T are capital",
-            "04-handshake",
+            4,
         ),
-        (
-            "HTTP",
-            b"GET /announce HTTP/1.1\r\n\r\n".to_vec(),
-            "this is HTTP, for a tracker",
-            "04-handshake",
-        ),
-        (
-            "TLS",
-            b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03abcdefghijkl".to_vec(),
-            "this is TLS",
-            "04-handshake",
-        ),
-        ("noise", (0x80..0xe0).collect(), "encrypted (MSE)", "04-handshake"),
-        (
-            "hex digits",
-            with(28..48, &hex.as_bytes()[..20]),
-            "these are 20 hex digits",
-            "02-metainfo",
-        ),
-        ("anything", with(28..48, &[7; 20]), "hash the bytes of info as they are", "02-metainfo"),
+        ("HTTP", b"GET /announce HTTP/1.1\r\n\r\n".to_vec(), "this is HTTP, for a tracker", 4),
+        ("TLS", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03abcdefghijkl".to_vec(), "this is TLS", 4),
+        ("noise", (0x80..0xe0).collect(), "encrypted (MSE)", 4),
+        ("hex digits", with(28..48, &hex.as_bytes()[..20]), "these are 20 hex digits", 2),
+        ("anything", with(28..48, &[7; 20]), "hash the bytes of info as they are", 2),
         (
             "a byte too few",
             with(28..48, &sha1(&[&content.metadata[..content.metadata.len() - 1]])),
             "without its last",
-            "02-metainfo",
+            2,
         ),
         (
             "the key, too",
             with(28..48, &sha1(&[b"4:info", &content.metadata])),
             "of the key 4:info",
-            "02-metainfo",
+            2,
         ),
     ];
     for (of, bytes, expected, see) in table {
@@ -124,7 +99,7 @@ fn sha1(parts: &[&[u8]]) -> [u8; 20] {
 }
 
 /// Sends bytes after the handshakes, and checks the note and whether the seeder goes on.
-fn said(of: &str, reserved: [u8; 8], bytes: &[u8], expected: &str, see: &str, goes_on: bool) {
+fn said(of: &str, reserved: [u8; 8], bytes: &[u8], expected: &str, see: u8, goes_on: bool) {
     let content = content();
     let (seeder, notes) = seeder(&content, Plan::default());
     let (mut client, _) = Client::greet(seeder.address(), &content, reserved);
@@ -184,48 +159,43 @@ fn wrong_lengths_are_told_how_lengths_are_counted() {
         ("text", b"GET / HTTP/1.1\r\n\r\n".to_vec(), "this is text"),
     ];
     for (of, bytes, expected) in table {
-        said(of, PLAIN, &bytes, expected, "05-messages", false);
+        said(of, PLAIN, &bytes, expected, 5, false);
     }
 }
 
 #[test]
 fn wrong_messages_are_told_which_rule_they_break() {
     let ends = [
-        (
-            "a long bitfield",
-            wire::message(wire::BITFIELD, b"\0\0"),
-            "must be 1 byte",
-            "05-messages",
-        ),
+        ("a long bitfield", wire::message(wire::BITFIELD, b"\0\0"), "must be 1 byte", 5),
         (
             "no such piece",
             wire::message(wire::HAVE, &[0, 0, 0, 3]),
             "piece 3, but there are 3, counted from 0",
-            "05-messages",
+            5,
         ),
         (
             "low byte first",
             interested_and(&wire::message(6, b"\x01\0\0\0\0\0\0\0\0\x40\0\0")),
             "sent low byte first?",
-            "09-pieces",
+            9,
         ),
         (
             "a whole piece",
             interested_and(&request(0, 0, 49_252)),
             "asked for in several requests",
-            "09-pieces",
+            9,
         ),
         (
             "past the end",
             interested_and(&request(0, 49_152, 16_384)),
             "from 49152 on there are only 100 more",
-            "09-pieces",
+            9,
         ),
         (
             "begin in the file",
             interested_and(&request(1, 49_252, 16)),
             "from the first byte of the piece",
-            "09-pieces",
+            9,
         ),
     ];
     for (of, bytes, expected, see) in ends {
@@ -238,45 +208,35 @@ fn wrong_messages_are_told_which_rule_they_break() {
         said(of, PLAIN, &bytes, expected, see, false);
     }
     let goes_on = [
-        (
-            "spare bits",
-            wire::message(wire::BITFIELD, b"\x01"),
-            "which must be zero (BEP 3)",
-            "05-messages",
-        ),
+        ("spare bits", wire::message(wire::BITFIELD, b"\x01"), "which must be zero (BEP 3)", 5),
         (
             "bits from the right",
             wire::message(wire::BITFIELD, b"\x07"),
             "the first piece is the highest bit",
-            "05-messages",
+            5,
         ),
         (
             "late",
             interested_and(&wire::message(wire::BITFIELD, b"\0")),
             "may only be the first message",
-            "05-messages",
+            5,
         ),
-        ("choked", request(0, 0, 16_384), "send interested, then wait for unchoke", "09-pieces"),
-        (
-            "hasty",
-            interested_and(&request(0, 0, 16_384)),
-            "a request right after interested",
-            "09-pieces",
-        ),
+        ("choked", request(0, 0, 16_384), "send interested, then wait for unchoke", 9),
+        ("hasty", interested_and(&request(0, 0, 16_384)), "a request right after interested", 9),
         (
             "a block's number",
             interested_and(&[wire::keep_alive(), request(0, 1, 16_384)].concat()),
             "begin 1 is not a multiple",
-            "09-pieces",
+            9,
         ),
         (
             "a digit",
             wire::message(b'2', b""),
             "no message has the id 50: an id is a number, not a digit",
-            "05-messages",
+            5,
         ),
-        ("have all", wire::message(14, b""), "need bit 2 in both handshakes", "05-messages"),
-        ("no bit", wire::extended(0, b"d1:mdee"), "0x10 in byte 5", "07-extension"),
+        ("have all", wire::message(14, b""), "need bit 2 in both handshakes", 5),
+        ("no bit", wire::extended(0, b"d1:mdee"), "0x10 in byte 5", 7),
     ];
     for (of, bytes, expected, see) in goes_on {
         said(of, PLAIN, &bytes, expected, see, true);
@@ -293,47 +253,32 @@ fn wrong_extended_messages_are_told_why_no_answer_comes() {
             "no extension id",
             wire::message(wire::EXTENDED, b"d1:md11:ut_metadatai1eee"),
             "the extension id is missing",
-            "07-extension",
+            7,
         ),
         (
             "its own id",
             after_hello(wire::extended(3, ask)),
             "3 is the number that it assigned itself",
-            "07-extension",
+            7,
         ),
         (
             "any id",
             after_hello(wire::extended(9, ask)),
             "to this seeder ut_metadata has the id 1",
-            "07-extension",
+            7,
         ),
-        (
-            "no handshake",
-            wire::extended(1, ask),
-            "gave ut_metadata an id to answer with",
-            "07-extension",
-        ),
-        ("no m", wire::extended(0, b"d11:ut_metadatai1ee"), "has no dictionary m", "07-extension"),
+        ("no handshake", wire::extended(1, ask), "gave ut_metadata an id to answer with", 7),
+        ("no m", wire::extended(0, b"d11:ut_metadatai1ee"), "has no dictionary m", 7),
         (
             "no such piece",
             after_hello(wire::extended(1, b"d8:msg_typei0e5:piecei1ee")),
             "there is no metadata piece 1",
-            "08-metadata",
+            8,
         ),
-        (
-            "no bencode",
-            wire::extended(0, b"junk!"),
-            "counts as one without extensions",
-            "07-extension",
-        ),
-        ("twice", wire::extended(0, b"d1:mde1:mdee"), "m appears more than once", "07-extension"),
-        (
-            "text",
-            wire::extended(0, b"d1:mde4:reqq3:250e"),
-            "reqq must be a number of requests",
-            "07-extension",
-        ),
-        ("unsorted", wire::extended(0, b"d1:v2:me1:mdee"), "but m comes after v", "01-bencode"),
+        ("no bencode", wire::extended(0, b"junk!"), "counts as one without extensions", 7),
+        ("twice", wire::extended(0, b"d1:mde1:mdee"), "m appears more than once", 7),
+        ("text", wire::extended(0, b"d1:mde4:reqq3:250e"), "reqq must be a number of requests", 7),
+        ("unsorted", wire::extended(0, b"d1:v2:me1:mdee"), "but m comes after v", 1),
     ];
     for (of, bytes, expected, see) in table {
         said(of, EXTENDED, &bytes, expected, see, true);
@@ -383,7 +328,7 @@ fn real_clients_make_no_mistakes() {
         seen.extend(lab.notes.take());
         seen.iter().any(|note| note.json["event"] == "left")
     });
-    assert!(seen.iter().all(|note| !note.text.contains("see docs/")), "{seen:?}");
+    assert!(seen.iter().all(|note| !note.text.contains("see piecemeal")), "{seen:?}");
 }
 
 /// The tracker's next note.
@@ -420,14 +365,14 @@ fn the_labs_tracker_knows_which_info_hash_it_should_have_been() {
     let whole = sha1(&[&content.torrent(&[lab.tracker.url()])]);
     assert!(
         get(whole, more, host)
-            .ends_with("it is that of the whole .torrent file; hash the value of info alone; see docs/02-metainfo.md")
+            .ends_with("it is that of the whole .torrent file; hash the value of info alone; see piecemeal chapter 2")
     );
     assert!(get([7; 20], more, host).contains("no seeder has this torrent: "));
     assert!(get(good, "&left=1", host).contains("without compact=1 others may answer with a list"));
     assert!(get(good, "&left=0&compact=1", host).contains("with nothing left it counts as a seed"));
     assert!(get(good, more, "").contains("needs a Host header"));
     let raw = announced(&lab, b"GET /announce?info_hash=\xff\xfe HTTP/1.1\r\n\r\n");
-    assert!(raw.contains("each byte is percent-encoded; see docs/03-tracker.md"), "{raw}");
+    assert!(raw.contains("each byte is percent-encoded; see piecemeal chapter 3"), "{raw}");
     let endless = announced(&lab, b"GET /announce?info_hash=a HTTP/1.1\r\nHost: x\r\n");
     assert!(endless.contains("an empty line, \\r\\n\\r\\n in all, closes it"), "{endless}");
     for (bytes, expected) in [

@@ -61,7 +61,7 @@ fn each_announce_is_a_line_and_the_end_is_a_table() {
     let refused = tracker.line();
     assert!(refused.starts_with("refused 127.0.0.1:"), "{refused}");
     assert!(
-        refused.ends_with("info_hash is 40 bytes: send the 20 raw bytes, percent-encoded, not hex; see docs/03-tracker.md"),
+        refused.ends_with("info_hash is 40 bytes: send the 20 raw bytes, percent-encoded, not hex; see piecemeal chapter 3"),
         "{refused}"
     );
     let end = tracker.end();

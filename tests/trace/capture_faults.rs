@@ -32,7 +32,7 @@ fn refused(tape: &Tape, why: &str) -> Outcome {
         outcome.err().starts_with(&format!("error: tape: {why}\nhelp: ")),
         "expected {why}, got {outcome}"
     );
-    assert!(outcome.err().ends_with("\nsee: docs/reading-a-trace.md\n"), "{outcome}");
+    assert!(outcome.err().ends_with("\nsee: piecemeal chapter reading-a-trace\n"), "{outcome}");
     outcome
 }
 

@@ -119,7 +119,7 @@ fn what_is_broken_is_shown_and_is_bad_input() {
         outcome.err(),
         "error: the hex digits: the request: byte 12: expected 13 bytes after the length, found 8\n\
          help: the carets show where; if it is something else, say what, with --as\n\
-         see: docs/05-messages.md\n"
+         see: piecemeal chapter 5\n"
     );
 }
 

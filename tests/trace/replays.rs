@@ -146,7 +146,7 @@ fn differs(outcome: &Outcome, expected: &[&str]) {
         outcome.err().starts_with("error: tape: connection 1 was not the same as in the capture: "),
         "{outcome}"
     );
-    assert!(outcome.err().ends_with("see: docs/reading-a-trace.md\n"), "{outcome}");
+    assert!(outcome.err().ends_with("see: piecemeal chapter reading-a-trace\n"), "{outcome}");
 }
 
 #[test]

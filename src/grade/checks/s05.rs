@@ -37,6 +37,7 @@ pub const CHECKS: &[Check] = &[
     Check::new("5.12", "refuses a block that is cut by the end", MESSAGES, cut).refusal("5.1"),
     Check::new("5.13", "the peer gets the peer id that the tracker got", PEER_ID, same_id),
     Check::new("5.14", "messages may come in one packet with the handshake", MESSAGES, one_packet),
+    Check::new("5.15", "finds the one piece that a bitfield names", MESSAGES, one_bit),
 ];
 
 fn interested(scene: &mut Scene) -> Finding {
@@ -110,6 +111,14 @@ fn by_haves(scene: &mut Scene) -> Finding {
     let run = planned(scene, torrent, index, |plan| plan.only([0, index]).by_haves())?;
     run.asks().map_err(|miss| {
         miss.perhaps("have messages may come in place of a bitfield: each names one piece more")
+    })
+}
+
+fn one_bit(scene: &mut Scene) -> Finding {
+    let (torrent, index) = middle(scene);
+    let run = planned(scene, torrent, index, |plan| plan.only([index]))?;
+    run.asks().map_err(|miss| {
+        miss.perhaps("its bitfield names this piece alone: the first piece is the highest bit of the first byte, 0x80")
     })
 }
 

@@ -1,4 +1,4 @@
-//! Stage 10: `verify TORRENT PATH` hashes content on disk; `create -o OUT PATH` makes a torrent of it.
+//! Stage 10: `verify TORRENT PATH` hashes content on disk; `create -o OUT PATH` describes it.
 
 mod creating;
 mod torrent_file;
@@ -120,7 +120,7 @@ impl Shelf {
         for (path, bytes) in &self.files {
             ensure(scene.output(path)? == *bytes, || {
                 Miss::new("verify changed a file that it was to check")
-                    .likely("open it for reading only")
+                    .likely("open files for reading only")
             })?;
         }
         outcome.succeeds().map(drop)

@@ -44,7 +44,8 @@ pub struct Inside {
 }
 
 impl Inside {
-    /// Enters the world: from now on the working folder is that of the submission. Returns its command.
+    /// Enters the world: from now on the working folder is that of the submission. Returns its
+    /// command.
     ///
     /// # Errors
     /// If the system does not allow a part of it.

@@ -145,8 +145,8 @@ impl Settings {
         self.weights.get(check.id).or_else(of_stage).copied().unwrap_or(1.0)
     }
 
-    /// Returns the day from which on everything is shown, and what is hidden until then, if it is not
-    /// over.
+    /// Returns the day from which on everything is shown, and what is hidden until then, if it is
+    /// not over.
     pub fn hidden_now(&self) -> Option<(String, impl Fn(&Check) -> bool)> {
         let today = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let today = i64::try_from(today / 86_400).unwrap_or(i64::MAX);

@@ -45,8 +45,8 @@ impl Student {
         Student { name: printable(&name), folder, is_link }
     }
 
-    /// Returns the name of the student's reports, without an ending: that of the folder, unless it is
-    /// so long that no ending has room behind it.
+    /// Returns the name of the student's reports, without an ending: that of the folder, unless it
+    /// is so long that no ending has room behind it.
     fn file(&self) -> OsString {
         const MAX_NAME: usize = 200;
         let name = self.folder.file_name().unwrap_or_default();
@@ -147,8 +147,8 @@ impl Student {
         Ok(self.read(class, &outcome))
     }
 
-    /// Makes a result of what the judge has printed. It is not believed more than it has to be: without
-    /// isolation, a submission could have written it.
+    /// Makes a result of what the judge has printed. It is not believed more than it has to be:
+    /// without isolation, a submission could have written it.
     fn read(&self, class: &Class, outcome: &Outcome) -> Verdict {
         let json: Value = serde_json::from_slice(&outcome.stdout).unwrap_or_default();
         let said = || json.get("error").and_then(Value::as_str).map(text);

@@ -40,7 +40,7 @@ pub fn receive<'s>(
         let wrong: Vec<_> = seeder
             .torrents
             .iter()
-            .flat_map(|(content, _)| hints::wrong_hashes(content, &[]))
+            .flat_map(|(content, _)| hints::wrong_hashes(&content.metadata, None))
             .collect();
         let here = seeder
             .torrents

@@ -145,11 +145,11 @@ impl Made {
             "hashes are shown in small letters".to_owned()
         } else if !others.is_empty() && is(&dict(&known)) {
             format!(
-                "that is the dictionary encoded anew without {}: hash the bytes in the file",
+                "that is the dictionary encoded again without {}: hash the bytes in the file",
                 others.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
             )
         } else if sorted != self.info && is(&dict(&sorted)) {
-            "that is the dictionary encoded anew with its keys sorted: hash the bytes in the file"
+            "that is the dictionary encoded again with its keys sorted: hash the bytes in the file"
                 .to_owned()
         } else if is(&file) {
             "that is the hash of the whole file: only the info dictionary is hashed".to_owned()

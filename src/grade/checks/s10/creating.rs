@@ -1,4 +1,4 @@
-//! `create`: the torrent that it makes, compared with the one that everybody gets of the same content.
+//! `create`: the torrent that it makes is the one that everybody gets of the same content.
 
 use std::fs::File;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -204,7 +204,7 @@ fn refused(scene: &mut Scene, path: &str) -> Finding {
     })
 }
 
-/// Returns files with these paths and random bytes, at least so many each.
+/// Returns files with these paths and random bytes, each of at least this length.
 fn filled(scene: &mut Scene, paths: &[String], least: usize) -> Files {
     let mut files = Files::new();
     for path in paths {

@@ -30,7 +30,7 @@ impl Created {
         let extra = raw.len() - used;
         ensure(extra == 0, || {
             let extra = counted(extra, "byte");
-            Miss::new(format!("the torrent ends, but {extra} of the file are left"))
+            Miss::new(format!("after the end of the torrent, the file goes on for {extra}"))
         })?;
         ensure(is_sorted(&value), || {
             Miss::new("the keys of a dictionary are not sorted")
