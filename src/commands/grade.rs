@@ -50,6 +50,8 @@ impl Args {
             return Ok(self.grade.list_of(&exam));
         }
         self.grade.prepare()?;
+        // A shell starts what is in the background with Ctrl-C ignored, and what we start would
+        // inherit that. It does not inherit a handler, so the client hears Ctrl-C from now on.
         exam.stop = interrupt()?;
         if self.grade.watch {
             return watch(&self.grade, &exam, &self.command, options);

@@ -5,8 +5,6 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-#[cfg(unix)]
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -51,8 +49,6 @@ impl Learner {
             stop: Arc::default(),
             left_behind: LeftBehind::before(),
         };
-        #[cfg(unix)]
-        hear_ctrl_c()?;
         let outcome = learner.run(&["decode", "le"], MAX_START)?;
         let start = match outcome.end {
             // It does not end at all, so more time would not help it either.
@@ -113,19 +109,6 @@ impl Learner {
         Running::start(command, shown, left.map_or(limit, |left| limit.min(left)))
             .map(|running| running.stopped_by(self.stop.clone()))
     }
-}
-
-/// Lets every program that is started from now on hear Ctrl-C. A shell starts what it puts into the
-/// background with Ctrl-C ignored, and its children inherit that. They do not inherit a handler, so
-/// we set one, which does what would happen without it.
-#[cfg(unix)]
-fn hear_ctrl_c() -> io::Result<()> {
-    static HANDLED: OnceLock<()> = OnceLock::new();
-    if HANDLED.set(()).is_ok() {
-        let always = Arc::new(AtomicBool::new(true));
-        signal_hook::flag::register_conditional_default(signal_hook::consts::SIGINT, always)?;
-    }
-    Ok(())
 }
 
 /// Returns the search path without the folders that have a piecemeal, but for those that every
