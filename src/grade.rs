@@ -1,6 +1,6 @@
 //! The judge: runs a learner's client, in any language, against scripted peers and trackers.
 //!
-//! * **Run it:** `piecemeal grade -- python3 my_client.py`
+//! * **Run it:** `piecemeal grade --until 2 -- ./my_client`
 //! * **Builds on:** `actors`, which play the other side; `trace`, which names what they saw; the
 //!   lab's hints
 //!

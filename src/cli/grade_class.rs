@@ -15,16 +15,19 @@ use super::grade_options::GradeOptions;
 use super::interrupt::interrupt;
 use super::{Answer, Options, print_line};
 
+/// The page about grading a class.
+const PAGE: &str = "grading-a-class";
+
 /// The folder of the reports, beside that of the class.
 const OUT: &str = "class-report";
 
 /// A class in place of one client.
 #[derive(clap::Args)]
 pub struct ClassOptions {
-    /// Grade each folder in this one, isolated; reports go to DIR/../class-report, or --report DIR
+    /// Grade each folder in this one, isolated; --report DIR
     #[arg(long, value_name = "DIR", conflicts_with_all = ["command", "watch", "keep"])]
     pub class: Option<PathBuf>,
-    /// What starts each client of a class [default: ./run, or as DIR/grade.toml says]
+    /// What starts each client of a class [default: ./run]
     #[arg(long, value_name = "COMMAND", conflicts_with = "command")]
     pub run: Option<String>,
 }
@@ -41,7 +44,8 @@ pub fn grade_class(
     if students.is_empty() {
         let what = format!("{}: there is no folder of a student in it", folder.display());
         return Err(Failure::new(BAD_INPUT, what)
-            .help("a class is a folder with a folder for each student"));
+            .help("a class is a folder with a folder for each student")
+            .see(PAGE));
     }
     prepare(&class.out).map_err(|error| local(&class.out, &error))?;
     let stop = interrupt()?;
@@ -63,7 +67,8 @@ pub fn grade_class(
     if stop.load(Ordering::SeqCst) {
         let what = "the class was stopped before its end";
         return Err(Failure::new(stopped(), what)
-            .help("the reports say who has not been graded; run the same command again"));
+            .help("the reports say who has not been graded; run the same command again")
+            .see(PAGE));
     }
     let text = format!("\nopen {}", class.out.join("class.html").display());
     Ok(Answer { text, json: table::json(&class, &graded) })
@@ -73,7 +78,7 @@ pub fn grade_class(
 fn class(folder: &Path, run: Option<&str>, grade: &GradeOptions) -> Result<Class, Failure> {
     let folder = folder.canonicalize().map_err(|error| local(folder, &error))?;
     let mut settings = Settings::read(&folder).map_err(|error| {
-        Failure::new(BAD_INPUT, error).help("docs/grading-a-class.md has an example of this file")
+        Failure::new(BAD_INPUT, error).help("the page below has an example of this file").see(PAGE)
     })?;
     if let Some(run) = run {
         settings.run = run.to_owned();
@@ -88,7 +93,8 @@ fn class(folder: &Path, run: Option<&str>, grade: &GradeOptions) -> Result<Class
         [out] => out.clone(),
         _ => {
             return Err(Failure::new(USAGE, "a class has one folder of reports")
-                .help("give --report once, with the name of a folder"));
+                .help("give --report once, with the name of a folder")
+                .see(PAGE));
         }
     };
     let program = std::env::current_exe().map_err(|error| {
@@ -100,7 +106,7 @@ fn class(folder: &Path, run: Option<&str>, grade: &GradeOptions) -> Result<Class
 }
 
 fn local(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(LOCAL, format!("{}: {error}", path.display())).help(at_the_disk(error))
+    Failure::new(LOCAL, format!("{}: {error}", path.display())).help(at_the_disk(error)).see(PAGE)
 }
 
 /// Returns the line about a student.

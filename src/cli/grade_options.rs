@@ -14,6 +14,9 @@ use super::Answer;
 use super::exit_codes::{BAD_INPUT, LOCAL, USAGE};
 use super::failure::Failure;
 
+/// The page about what a client is asked for.
+const PAGE: &str = "your-own-client";
+
 /// How many checks run at a time: most of them wait.
 const JOBS: usize = 4;
 
@@ -29,11 +32,11 @@ pub struct GradeOptions {
     /// Only this check, by its id: 5.3 [repeatable]
     #[arg(long, value_name = "ID", conflicts_with_all = ["stage", "until"])]
     check: Vec<String>,
-    /// The same contents, names and ids again [default: random, and printed]
+    /// The same contents, names and ids again
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Contents, names and ids of this student's own
-    #[arg(long = "as", value_name = "NAME", default_value = "")]
+    #[arg(long = "as", value_name = "NAME", default_value = "", hide_default_value = true)]
     name: String,
     /// List the checks, and run none
     #[arg(long)]
@@ -41,13 +44,13 @@ pub struct GradeOptions {
     /// Run again whenever a file in this folder changes
     #[arg(long)]
     pub watch: bool,
-    /// Leave what the peers saw of each failed check here, as captures and pages
+    /// Keep what the peers saw of each failed check here
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
-    /// Write a report: .md, .html, .json, .xml (JUnit), results.json (Gradescope) [repeatable]
+    /// Write a report: .md, .html, .json, .xml; results.json
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
-    /// How many students of a class are graded at a time [default: one for each core]
+    /// How many of a class at a time [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: Option<u8>,
 }
@@ -66,13 +69,15 @@ impl GradeOptions {
                 checks::find(id).ok_or_else(|| {
                     Failure::new(USAGE, format!("there is no check {id}"))
                         .help("`piecemeal grade --list` has them all")
+                        .see(PAGE)
                 })
             };
             self.check.iter().map(find).collect::<Result<_, _>>()?
         };
         if checks.is_empty() {
             return Err(Failure::new(USAGE, "there is no check in this stage")
-                .help("`piecemeal grade --list` has them all"));
+                .help("`piecemeal grade --list` has them all")
+                .see(PAGE));
         }
         Ok(Exam {
             checks,
@@ -89,10 +94,11 @@ impl GradeOptions {
         let local = |path: &Path, error: &std::io::Error| {
             Failure::new(LOCAL, format!("{}: {error}", path.display()))
                 .help(super::failure::at_the_disk(error))
+                .see(PAGE)
         };
         for report in &self.report {
             ReportForm::of(report).map_err(|error| {
-                Failure::new(USAGE, error).help("a folder of reports goes with --class")
+                Failure::new(USAGE, error).help("a folder of reports goes with --class").see(PAGE)
             })?;
             writable(report).map_err(|error| local(report, &error))?;
         }
@@ -133,6 +139,7 @@ impl GradeOptions {
             write(report, path).map_err(|error| {
                 Failure::new(LOCAL, format!("{}: {error}", path.display()))
                     .help(super::failure::at_the_disk(&error))
+                    .see(PAGE)
             })?;
         }
         Ok(())
@@ -156,12 +163,14 @@ fn described(check: &Check) -> Value {
 pub fn learner(command: &[OsString], shown: Option<&str>, exam: &Exam) -> Result<Learner, Failure> {
     let Some(program) = command.first() else {
         return Err(Failure::new(USAGE, "there is no command to grade")
-            .help("put it after --: piecemeal grade -- python3 my_client.py"));
+            .help("put it after --: piecemeal grade -- python3 my_client.py")
+            .see(PAGE));
     };
     let learner = Learner::new(command).map_err(|error| {
         let shown = shown.map_or_else(|| program.to_string_lossy(), Into::into);
         Failure::new(BAD_INPUT, format!("{shown} cannot be started: {error}"))
             .help("check its path and its permissions; a script needs its interpreter in front")
+            .see(PAGE)
     })?;
     let learner = learner.stopped_by(exam.stop.clone());
     Ok(match exam.deadline {

@@ -33,7 +33,8 @@ pub fn watch(
 ) -> Result<Answer, Failure> {
     if options.json {
         return Err(Failure::new(USAGE, "--watch prints for people, and has no --json")
-            .help("run `piecemeal grade --json` without it"));
+            .help("run `piecemeal grade --json` without it")
+            .see("your-own-client"));
     }
     let folder = std::env::current_dir().map_err(|error| {
         Failure::new(LOCAL, format!("this folder: {error}")).help(at_the_disk(&error))

@@ -40,6 +40,7 @@ pub const PAGES: &[Page] = &[
     page!("18-udp-tracker"),   // s18_udp_tracker is plugged in
     page!("reading-a-trace"),  // trace is plugged in
     page!("a-swarm-in-class"), // lab is plugged in
+    page!("grading-a-class"),  // grade is plugged in
     page!("glossary"),
 ];
 

@@ -17,14 +17,9 @@ use crate::cli::{Answer, Options};
 
 /// Check a client in any language, with peers that misbehave (grade)
 #[derive(clap::Args)]
-#[command(after_help = "\
-COMMAND is run with the arguments of our own commands: `COMMAND decode VALUE`, and so
-on; docs/your-own-client.md has them all. Exit code 0: all is passed; 1: not all.
-
-Examples:
-  piecemeal grade -- python3 my_client.py
-  piecemeal grade --until 5 --seed 7 -- ./my_client
-  piecemeal grade --class submissions --until 9")]
+#[command(
+    after_help = "Example (its arguments: piecemeal chapter your-own-client):\n  piecemeal grade --until 2 -- ./my_client"
+)]
 pub struct Args {
     #[command(flatten)]
     grade: GradeOptions,
@@ -32,7 +27,7 @@ pub struct Args {
     class: ClassOptions,
     #[command(flatten)]
     inside: InsideOptions,
-    /// The client's program and its first arguments, after --
+    /// The client: python3 my_client.py
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }

@@ -42,7 +42,7 @@ impl Learner {
         let (program, arguments) =
             command.split_first().ok_or_else(|| io::Error::other("there is no command"))?;
         let learner = Learner {
-            program: program.clone(),
+            program: found(program),
             arguments: arguments.to_vec(),
             start: Duration::ZERO,
             deadline: None,
@@ -109,6 +109,15 @@ impl Learner {
         Running::start(command, shown, left.map_or(limit, |left| limit.min(left)))
             .map(|running| running.stopped_by(self.stop.clone()))
     }
+}
+
+/// Returns a program where the search path has it. The learner's own path may lack the folder.
+fn found(program: &OsStr) -> OsString {
+    let named = Path::new(program);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).map(|folder| folder.join(named));
+    let place = places.filter(|_| named.components().count() == 1).find(|place| place.is_file());
+    place.map_or_else(|| program.to_owned(), Into::into)
 }
 
 /// Returns the search path without the folders that have a piecemeal, but for those that every

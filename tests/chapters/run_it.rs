@@ -26,6 +26,9 @@ fn commands(source: &str) -> Vec<String> {
 fn failure(command: &str, lab: &Lab) -> Option<String> {
     let folder = tempfile::tempdir().expect("the system has room for a temporary folder");
     Guide::new(lab, &folder.path().join("lab")).expect("the lab's files can be written");
+    // The client that is graded is ours.
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_piecemeal"), folder.path().join("my_client"))
+        .expect("the folder takes a link");
     let command = Addresses::of(lab, false).real(command);
     let name = command.split(' ').nth(1).unwrap_or_default();
     let (printed, code) = if ENDLESS.contains(&name) {
