@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
 use crate::cli::lab_options::{
-    ContentOptions, SeederOptions, as_in_the_chapters, cannot_start, folder_failure,
+    ContentOptions, SeederOptions, as_in_the_chapters, cannot_start, fault_list, folder_failure,
+    no_room,
 };
 use crate::cli::until_ctrl_c::UntilCtrlC;
 use crate::cli::{Answer, Options, json_line, print_line};
@@ -18,11 +19,16 @@ use crate::cli::{Answer, Options, json_line, print_line};
 #[derive(clap::Args)]
 #[command(after_help = "Examples, which Ctrl-C ends; -v shows every message, --trace every byte:
   piecemeal lab
-  piecemeal lab --seeders 4 --faults corrupt,choke,die --size 20MiB --files 5")]
+  piecemeal lab --seeders 4 --faults corrupt,choke,die --size 20MiB --files 5
+  piecemeal lab --room 7
+  piecemeal lab --faults help")]
 pub struct Args {
     /// The folder for the .torrent files
     #[arg(long, default_value = "lab")]
     dir: PathBuf,
+    /// For many labs on one machine: 127.N.0.x instead of 127.0.0.x, with the usual ports
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=254))]
+    room: Option<u8>,
     #[command(flatten)]
     seeders: SeederOptions,
     #[command(flatten)]
@@ -31,10 +37,17 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let plans = self.seeders.plans()?;
+        if self.seeders.asks_for_help() {
+            return Ok(fault_list());
+        }
+        let contents = self.content.contents()?;
+        let plans = self.seeders.plans(&contents)?;
         let until_ctrl_c = UntilCtrlC::new()?;
-        let lab =
-            Lab::start(self.content.contents()?, &plans, TRACKER_PORT).map_err(cannot_start)?;
+        let lab = match self.room {
+            None => Lab::start(contents, &plans, TRACKER_PORT).map_err(cannot_start),
+            Some(room) => Lab::start_in_room(room, contents, &plans, TRACKER_PORT)
+                .map_err(|error| no_room(error, room)),
+        }?;
         crate::cli::tracing::lab(&lab.notes);
         lab.contents.iter().for_each(|content| crate::cli::tracing::learn(&content.info));
         if options.verbose {
@@ -56,9 +69,10 @@ impl Args {
         });
         let (blocks, bytes) = lab.given();
         let seeders: Vec<Value> = lab.seeders.iter().map(counts).collect();
+        let clients = lab.notes.checklist().json();
         Ok(Answer {
             text: lab.table(),
-            json: json!({ "event": "done", "blocks": blocks, "bytes": bytes, "seeders": seeders }),
+            json: json!({ "event": "done", "blocks": blocks, "bytes": bytes, "seeders": seeders, "clients": clients }),
         })
     }
 }
