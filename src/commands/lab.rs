@@ -19,9 +19,7 @@ use crate::cli::{Answer, Options, json_line, print_line};
 #[derive(clap::Args)]
 #[command(after_help = "Examples, which Ctrl-C ends; -v shows every message, --trace every byte:
   piecemeal lab
-  piecemeal lab --seeders 4 --faults corrupt,choke,die --size 20MiB --files 5
-  piecemeal lab --room 7
-  piecemeal lab --faults help")]
+  piecemeal lab --seeders 4 --faults corrupt,choke,die --size 20MiB --files 5")]
 pub struct Args {
     /// The folder for the .torrent files
     #[arg(long, default_value = "lab")]

@@ -210,7 +210,10 @@ impl<'s> Session<'s> {
             self.write(connection, &messages)?;
             self.last_sent = now;
         }
-        if self.blocks.is_empty() && !self.choking && self.collects_until() <= now {
+        if self.blocks.is_empty()
+            && !self.choking
+            && self.collects_until().is_none_or(|until| until <= now)
+        {
             self.fill()?;
         }
         let left = self.blocks.left();
@@ -231,14 +234,15 @@ impl<'s> Session<'s> {
 
     fn next_tick(&self) -> Instant {
         let next = (self.last_received + IDLE_TIME).min(self.last_sent + KEEP_ALIVE);
-        let collected = Some(self.collects_until()).filter(|_| !self.queue.is_empty());
+        // With blocks on their way, the queue waits for them.
+        let waits = !self.queue.is_empty() && self.blocks.is_empty();
+        let collected = self.collects_until().filter(|_| waits);
         [self.lull_at(), self.unchoke_at, collected].into_iter().flatten().fold(next, Instant::min)
     }
 
     /// Returns the time from which requests are answered. Only one quirk waits for more of them.
-    fn collects_until(&self) -> Instant {
-        let backwards = self.quirk == Some(Quirk::Backwards);
-        self.last_received + if backwards { COLLECTING } else { Duration::ZERO }
+    fn collects_until(&self) -> Option<Instant> {
+        (self.quirk == Some(Quirk::Backwards)).then(|| self.last_received + COLLECTING)
     }
 
     fn queue_message(&mut self, message: &Message) {
