@@ -18,10 +18,12 @@
 //!   fails leaves nothing behind.
 //! * **Faults are made on purpose** ([`seeder::Fault`]), since a swarm in which
 //!   everything works shows little of what a client must be able to handle.
+//! * **A quirk is one thing.** A seeder with a [`seeder::quirk::Quirk`] is like the others in all else,
+//!   and still says what is wrong with a client. So a client that fails knows why.
 //! * **Content is held in memory,** which bounds its size. Real seeders have files, and
 //!   can share the tracker.
 //! * **Left out:** leeching, choking by merit, the fast extension: a lab's seeders only
-//!   upload. Peers that break the protocol belong to the tests.
+//!   upload.
 
 pub mod announce;
 pub mod checklist;
