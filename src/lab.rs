@@ -18,8 +18,8 @@
 //!   fails leaves nothing behind.
 //! * **Faults are made on purpose** ([`seeder::Fault`]), since a swarm in which
 //!   everything works shows little of what a client must be able to handle.
-//! * **A quirk is one thing.** A seeder with a [`seeder::quirk::Quirk`] is like the others in all else,
-//!   and still says what is wrong with a client. So a client that fails knows why.
+//! * **A quirk is one thing.** A seeder with a [`seeder::quirk::Quirk`] is like the others in all
+//!   else, and still says what is wrong with a client. So a client that fails knows why.
 //! * **Content is held in memory,** which bounds its size. Real seeders have files, and
 //!   can share the tracker.
 //! * **Left out:** leeching, choking by merit, the fast extension: a lab's seeders only
@@ -82,8 +82,9 @@ impl Lab {
         Lab::around(tracker, contents, plans, notes)
     }
 
-    /// Starts a lab in a room of its own: its tracker has this port of 127.room.0.1, and its seeders
-    /// have the ports of their plans. So thirty labs on one machine differ in a single number.
+    /// Starts a lab in a room of its own: its tracker has this port of 127.room.0.1, and its
+    /// seeders have the ports of their plans. So thirty labs on one machine differ in a single
+    /// number.
     ///
     /// # Errors
     /// As [`Lab::start`], or if a port is taken, or the system has no such addresses.

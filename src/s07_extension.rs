@@ -252,7 +252,7 @@ impl Extensions {
         let upload_only = self.upload_only.then_some(true);
         let mut ours =
             ExtensionHandshake { p: self.port, v, yourip, reqq, upload_only, ..Default::default() };
-        for (extension, id) in self.ours.iter().zip(self.unused_ids + 1..) {
+        for (extension, id) in self.ours.iter().zip(self.unused_ids + 1..=u8::MAX) {
             ours.m.insert(extension.name().to_owned(), id);
             extension.offer(&mut ours);
         }

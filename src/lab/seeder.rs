@@ -171,8 +171,8 @@ pub struct Seeder {
 }
 
 impl Seeder {
-    /// Starts seeder `number`, counted from 1, on 127.0.0.`number + 1`. In a room of its own it gets
-    /// the port of its plan or none.
+    /// Starts seeder `number`, counted from 1, on 127.0.0.`number + 1`. In a room of its own it
+    /// gets the port of its plan or none.
     ///
     /// # Errors
     /// If the system has no address or thread left.
