@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::builder::PossibleValuesParser;
 use piecemeal::lab::content::{Content, MAX_MADE};
 use piecemeal::lab::seeder::quirk::Quirk;
-use piecemeal::lab::seeder::{Fault, Plan};
+use piecemeal::lab::seeder::{Fault, Plan, Seeder};
 use piecemeal::lab::{Lab, MAX_SEEDERS, TRACKER_PORT, chapters};
 use piecemeal::s01_bencode::counted;
 use piecemeal::s03_tracker::DEFAULT_PORT;
@@ -164,20 +164,45 @@ pub fn folder_failure(error: io::Error, folder: &Path) -> Failure {
     if named { failure } else { failure.about(folder.display()) }
 }
 
-/// Returns the failure for a lab that did not start in a room.
-pub fn no_room(error: io::Error, room: u8) -> Failure {
-    let help = match error.kind() {
-        ErrorKind::AddrInUse => "choose another number, or end what listens there",
-        ErrorKind::AddrNotAvailable => {
-            "leave --room out; on this system labs differ by their ports"
-        }
-        _ => return cannot_start(error),
+/// Starts a lab, in a room of its own if there is a number.
+pub fn start(room: Option<u8>, contents: Vec<Content>, plans: &[Plan]) -> Result<Lab, Failure> {
+    let Some(room) = room else {
+        return Lab::start(contents, plans, TRACKER_PORT).map_err(cannot_start);
     };
-    Failure::new(LOCAL, error).about(format!("room {room}")).help(help).see("README")
+    Lab::start_in_room(room, contents, plans, TRACKER_PORT).map_err(|error| {
+        let help = match error.kind() {
+            ErrorKind::AddrInUse => "choose another number, or end what listens there",
+            ErrorKind::AddrNotAvailable => {
+                "leave --room out; on this system labs differ by their ports"
+            }
+            _ => return cannot_start(error),
+        };
+        Failure::new(LOCAL, error).about(format!("room {room}")).help(help).see("README")
+    })
+}
+
+/// Returns what a lab says at its end: what its seeders gave, and what each client has shown.
+pub fn the_end(lab: &Lab) -> Answer {
+    let counts = |seeder: &Seeder| {
+        let (address, peers) = (seeder.address().to_string(), seeder.served());
+        json!({
+            "seeder": address, "blocks": seeder.blocks(), "bytes": seeder.bytes(), "peers": peers,
+        })
+    };
+    let (blocks, bytes) = lab.given();
+    let seeders: Vec<Value> = lab.seeders.iter().map(counts).collect();
+    let clients = lab.notes.checklist().json();
+    Answer {
+        text: lab.table(),
+        json: json!({
+            "event": "done", "blocks": blocks, "bytes": bytes, "seeders": seeders,
+            "clients": clients,
+        }),
+    }
 }
 
 /// Returns the failure for a lab that did not start.
-pub fn cannot_start(error: io::Error) -> Failure {
+fn cannot_start(error: io::Error) -> Failure {
     let help = match error.kind() {
         ErrorKind::AlreadyExists => "remove it, or choose another folder with --dir",
         _ => {

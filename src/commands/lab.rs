@@ -3,14 +3,10 @@
 use std::path::PathBuf;
 
 use piecemeal::lab::guide::Guide;
-use piecemeal::lab::seeder::Seeder;
-use piecemeal::lab::{Lab, TRACKER_PORT};
-use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
 use crate::cli::lab_options::{
-    ContentOptions, SeederOptions, as_in_the_chapters, cannot_start, fault_list, folder_failure,
-    no_room,
+    ContentOptions, SeederOptions, as_in_the_chapters, fault_list, folder_failure, start, the_end,
 };
 use crate::cli::until_ctrl_c::UntilCtrlC;
 use crate::cli::{Answer, Options, json_line, print_line};
@@ -41,11 +37,7 @@ impl Args {
         let contents = self.content.contents()?;
         let plans = self.seeders.plans(&contents)?;
         let until_ctrl_c = UntilCtrlC::new()?;
-        let lab = match self.room {
-            None => Lab::start(contents, &plans, TRACKER_PORT).map_err(cannot_start),
-            Some(room) => Lab::start_in_room(room, contents, &plans, TRACKER_PORT)
-                .map_err(|error| no_room(error, room)),
-        }?;
+        let lab = start(self.room, contents, &plans)?;
         crate::cli::tracing::lab(&lab.notes);
         lab.contents.iter().for_each(|content| crate::cli::tracing::learn(&content.info));
         if options.verbose {
@@ -65,17 +57,6 @@ impl Args {
             }
             Ok(())
         });
-        let (blocks, bytes) = lab.given();
-        let seeders: Vec<Value> = lab.seeders.iter().map(counts).collect();
-        let clients = lab.notes.checklist().json();
-        Ok(Answer {
-            text: lab.table(),
-            json: json!({ "event": "done", "blocks": blocks, "bytes": bytes, "seeders": seeders, "clients": clients }),
-        })
+        Ok(the_end(&lab))
     }
-}
-
-fn counts(seeder: &Seeder) -> Value {
-    let (address, peers) = (seeder.address().to_string(), seeder.served());
-    json!({ "seeder": address, "blocks": seeder.blocks(), "bytes": seeder.bytes(), "peers": peers })
 }

@@ -17,6 +17,8 @@ use crate::s07_extension::{ExtensionError, OUR_REQQ};
 pub const IDLE_TIME: Duration = Duration::from_secs(180);
 /// The longest time that a peer may leave our data unread.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A client that leaves earlier after its last message has not waited for anything.
+pub const SHORTEST_WAIT: Duration = Duration::from_secs(2);
 /// The most requests that may wait: twice the number that we tell the peer.
 pub const MAX_QUEUE: usize = 2 * OUR_REQQ as usize;
 

@@ -3,10 +3,9 @@
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use super::end::End;
+use super::end::{End, SHORTEST_WAIT};
 use super::peer_log::PeerLog;
 use super::quirk::Quirk;
-use super::session::SHORTEST_WAIT;
 use super::shared::Shared;
 use crate::lab::content::Content;
 use crate::lab::hints;

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::missing::Partner;
-pub use self::missing::SHORTEST_WAIT;
 pub use self::opening::holds;
 use super::end::{End, IDLE_TIME, MAX_QUEUE, WRITE_TIMEOUT, is_hangup};
 use super::outgoing::Outgoing;

@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::{LULL, Session};
 use crate::lab::hints::{self, Mistake};
+use crate::lab::seeder::end::SHORTEST_WAIT;
 use crate::lab::seeder::quirk::Quirk;
 use crate::s01_bencode::counted;
 use crate::s08_metadata::METADATA_PIECE_LENGTH;
 
-/// A client that leaves earlier after its last message has not waited for anything.
-pub const SHORTEST_WAIT: Duration = Duration::from_secs(2);
 /// A client that leaves later after its last message has probably no timeout, and its reasons.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
