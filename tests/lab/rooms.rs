@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -19,16 +20,26 @@ fn has_rooms() -> bool {
     TcpListener::bind((Ipv4Addr::new(127, 9, 0, 1), 0)).is_ok()
 }
 
+/// Returns two rooms in which nobody is: these tests may run more than once on this machine.
+fn free_rooms() -> [u8; 2] {
+    let first = 10 + (std::process::id() % 200) as u8;
+    let is_free = |room: &u8| TcpListener::bind((Ipv4Addr::new(127, *room, 0, 1), 6969)).is_ok();
+    let mut free = (first..=254).chain(10..first).filter(is_free);
+    std::array::from_fn(|_| free.next().expect("a room is free"))
+}
+
 #[test]
 fn a_room_has_the_usual_ports_at_addresses_of_its_own() {
     if !has_rooms() {
         return;
     }
     let (one, two) = (folder(), folder());
-    // Other tests have labs in no room, at 127.0.0.x.
-    let mut first = Running::start(one.path(), &["lab", "--json", "-q", "--room", "7"]);
-    let mut second = Running::start(two.path(), &["lab", "--json", "-q", "--room", "8"]);
-    for (lab, room) in [(&first, 7), (&second, 8)] {
+    let rooms = free_rooms();
+    let start = |folder: &Path, room: u8| {
+        Running::start(folder, &["lab", "--json", "-q", "--room", &room.to_string()])
+    };
+    let (mut first, mut second) = (start(one.path(), rooms[0]), start(two.path(), rooms[1]));
+    for (lab, room) in [(&first, rooms[0]), (&second, rooms[1])] {
         let start = lab.object();
         assert_eq!(start["tracker"], format!("http://127.{room}.0.1:6969/announce"));
         let seeders: Vec<String> = (2..5).map(|last| format!("127.{room}.0.{last}:6881")).collect();
@@ -38,9 +49,12 @@ fn a_room_has_the_usual_ports_at_addresses_of_its_own() {
         .dir(one.path())
         .run()
         .succeeds();
-    let taken = Run::new(["lab", "--dir", "other", "--room", "7"]).dir(two.path()).run();
+    let room = rooms[0];
+    let taken =
+        Run::new(["lab", "--dir", "other", "--room", &room.to_string()]).dir(two.path()).run();
     assert_eq!(taken.code, Some(7), "{taken}");
-    taken.mentions("room 7: 127.7.0.1:6969: it is taken, perhaps by another lab in that room");
+    let what = format!("127.{room}.0.1:6969: it is taken, perhaps by another lab in that room");
+    taken.mentions(&format!("room {room}: {what}"));
     taken.mentions("choose another number");
     first.end();
     second.end();
@@ -67,14 +81,19 @@ fn rooms_are_numbered_from_1_to_254() {
 
 #[test]
 fn a_port_that_is_read_low_byte_first_is_told() {
-    // A number that no lab of another test has, so that the port is free.
+    if !has_rooms() {
+        return;
+    }
     let (content, notes) = (content(), Notes::default());
     let plan = Plan { port: 6881, ..Plan::default() };
+    // The labs of other tests have lower numbers, so that the port is free at most of these.
+    let start = |number| {
+        let contents = std::slice::from_ref(&content);
+        Seeder::start(number, contents, &plan, notes.clone()).expect("a seeder")
+    };
+    let mut seeders = (100..200).map(start);
     let seeder =
-        Seeder::start(190, std::slice::from_ref(&content), &plan, notes.clone()).expect("a seeder");
-    if seeder.address().port() != 6881 {
-        return; // a system with one loopback address
-    }
+        seeders.find(|seeder| seeder.address().port() == 6881).expect("the port is free somewhere");
     assert!(Client::dial((seeder.address().ip(), 57_626).into()).is_over());
     let mut seen = Vec::new();
     soon("it is told", || {
