@@ -65,7 +65,7 @@ pub struct Shown {
     pub steps: BTreeSet<Step>,
     /// The number of blocks that it was given.
     pub blocks: u64,
-    /// The number of requests that it sent while it was choked.
+    /// The number of requests that it sent before it was unchoked.
     pub while_choked: u64,
     /// The number of mistakes that were noted.
     pub mistakes: u64,

@@ -149,9 +149,9 @@ impl PeerLog {
         self.once("choked", &what, json!({ "forgotten": forgotten }));
     }
 
-    /// Notes requests that came while the peer was choked.
+    /// Notes requests that came while the peer was choked again. The checklist does not count
+    /// them: they may have been on their way when the choke was.
     pub fn forgotten(&mut self, count: usize) {
-        self.shows(|shown| shown.while_choked += count as u64);
         let (are, see) = (if count == 1 { "is" } else { "are" }, hints::PIECES);
         let requests = counted(count, "request");
         let what = format!(

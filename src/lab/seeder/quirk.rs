@@ -91,7 +91,7 @@ impl Quirk {
         (Quirk::NoExtension, "no-extension", "has no extension bit"),
         (Quirk::ExtFirst, "ext-first", "sends bitfield second"),
         (Quirk::Haves, "haves", "says have, no bitfield"),
-        (Quirk::NoBitfield, "no-bitfield", "names none of its pieces"),
+        (Quirk::NoBitfield, "no-bitfield", "names no pieces"),
         (Quirk::Half, "half", "has only the first half"),
         (Quirk::Empty, "empty", "has no piece"),
         (Quirk::SpareBits, "spare-bits", "sets the spare bits"),
