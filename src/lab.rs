@@ -18,12 +18,15 @@
 //!   fails leaves nothing behind.
 //! * **Faults are made on purpose** ([`seeder::Fault`]), since a swarm in which
 //!   everything works shows little of what a client must be able to handle.
+//! * **A quirk is one thing.** A seeder with a [`seeder::quirk::Quirk`] is like the others in all
+//!   else, and still says what is wrong with a client. So a client that fails knows why.
 //! * **Content is held in memory,** which bounds its size. Real seeders have files, and
 //!   can share the tracker.
 //! * **Left out:** leeching, choking by merit, the fast extension: a lab's seeders only
-//!   upload. Peers that break the protocol belong to the tests.
+//!   upload.
 
 pub mod announce;
+pub mod checklist;
 pub mod content;
 pub mod demo_swarm;
 pub mod guide;
@@ -72,18 +75,50 @@ impl Lab {
     /// # Errors
     /// If the system has no address or thread left, or there are more plans than addresses.
     pub fn start(contents: Vec<Content>, plans: &[Plan], tracker_port: u16) -> io::Result<Lab> {
-        if plans.len() > MAX_SEEDERS {
-            return Err(io::Error::other(format!("a lab has at most {MAX_SEEDERS} seeders")));
-        }
         let notes = Notes::default();
         let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let tracker = LabTracker::start(at(tracker_port), notes.clone())
             .or_else(|_| LabTracker::start(at(0), notes.clone()))?;
+        Lab::around(tracker, contents, plans, notes)
+    }
+
+    /// Starts a lab in a room of its own: its tracker has this port of 127.room.0.1, and its
+    /// seeders have the ports of their plans. So thirty labs on one machine differ in a single
+    /// number.
+    ///
+    /// # Errors
+    /// As [`Lab::start`], or if a port is taken, or the system has no such addresses.
+    pub fn start_in_room(
+        room: u8,
+        contents: Vec<Content>,
+        plans: &[Plan],
+        tracker_port: u16,
+    ) -> io::Result<Lab> {
+        let notes = Notes::default();
+        let at = SocketAddr::from((Ipv4Addr::new(127, room, 0, 1), tracker_port));
+        let tracker =
+            LabTracker::start(at, notes.clone()).map_err(|error| sockets::not_there(at, &error))?;
+        let plans: Vec<Plan> = plans.iter().map(|plan| Plan { room, ..plan.clone() }).collect();
+        Lab::around(tracker, contents, &plans, notes)
+    }
+
+    /// Starts the seeders of a tracker.
+    fn around(
+        tracker: LabTracker,
+        contents: Vec<Content>,
+        plans: &[Plan],
+        notes: Notes,
+    ) -> io::Result<Lab> {
+        if plans.len() > MAX_SEEDERS {
+            return Err(io::Error::other(format!("a lab has at most {MAX_SEEDERS} seeders")));
+        }
         contents.iter().for_each(|content| tracker.knows(content));
+        let seeded: Vec<Content> =
+            contents.iter().filter(|content| content.seeded).cloned().collect();
         let mut seeders = Vec::new();
         for (number, plan) in (1..).zip(plans) {
-            let seeder = Seeder::start(number, &contents, plan, notes.clone())?;
-            for content in &contents {
+            let seeder = Seeder::start(number, &seeded, plan, notes.clone())?;
+            for content in &seeded {
                 tracker.add_peer(content.info_hash(), seeder.peer_id(), seeder.address());
             }
             seeders.push(seeder);
@@ -125,7 +160,7 @@ impl Lab {
         self.contents.iter().map(|content| content.write_original(folder)).collect()
     }
 
-    /// Returns the total that the seeders have given, and a line for each of them.
+    /// Returns the total that the seeders have given, a line for each of them, and the checklist.
     pub fn table(&self) -> String {
         let line = |seeder: &Seeder| {
             let (blocks, bytes) =
@@ -137,9 +172,10 @@ impl Lab {
         let (blocks, bytes) = self.given();
         let lines: String = self.seeders.iter().map(line).collect();
         format!(
-            "The lab has ended: its seeders gave {}, {}.{lines}",
+            "The lab has ended: its seeders gave {}, {}.{lines}{}",
             counted(blocks, "block"),
-            counted(bytes, "byte")
+            counted(bytes, "byte"),
+            self.notes.checklist().text()
         )
     }
 
@@ -148,6 +184,14 @@ impl Lab {
         let sum = |of: fn(&Seeder) -> u64| self.seeders.iter().map(of).sum();
         (sum(Seeder::blocks), sum(Seeder::bytes))
     }
+}
+
+/// Makes the chapters' contents, the first of them the one that most chapters use.
+///
+/// # Errors
+/// None: they are torrents like any others.
+pub fn chapters() -> Result<Vec<Content>, MetainfoError> {
+    Ok(vec![sample()?, album()?, many()?, alone()?])
 }
 
 /// The most seeders of a lab: each has an address 127.0.0.N of its own.
@@ -175,4 +219,21 @@ pub fn album() -> Result<Content, MetainfoError> {
         ("notes/thanks.txt", 137_000),
     ];
     Content::folder("album", &files, 32 << 10, 2)
+}
+
+/// Makes a file of 1,024 pieces, whose info dictionary does not fit into one metadata piece.
+///
+/// # Errors
+/// None: it is a torrent like any other.
+pub fn many() -> Result<Content, MetainfoError> {
+    Content::single("many.txt", 1 << 20, 1 << 10, 3)
+}
+
+/// Makes a file that no seeder of the lab has. Whoever downloads it gets it from the client that
+/// seeds it, or not at all.
+///
+/// # Errors
+/// None: it is a torrent like any other.
+pub fn alone() -> Result<Content, MetainfoError> {
+    Ok(Content::single("alone.txt", 200_003, 32 << 10, 4)?.unseeded())
 }

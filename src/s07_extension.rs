@@ -210,6 +210,8 @@ pub struct Reply {
 #[derive(Default)]
 pub struct Extensions {
     ours: Vec<Box<dyn Extension>>,
+    /// The ids before that of our first extension, none of which is used.
+    unused_ids: u8,
     /// The port we listen on, if we do.
     pub port: Option<u16>,
     /// Whether we want no more pieces.
@@ -228,10 +230,17 @@ impl Extensions {
         Extensions { ours, ..Extensions::default() }
     }
 
+    /// Gives our first extension this id instead of 1. A peer that ignores our handshake is found
+    /// out sooner if its own numbers are not ours.
+    pub fn numbered_from(mut self, first: u8) -> Extensions {
+        self.unused_ids = first.saturating_sub(1);
+        self
+    }
+
     /// Returns the id that the peer must use for this extension of ours.
     pub fn our_id(&self, name: &str) -> Option<u8> {
         let position = self.ours.iter().position(|extension| extension.name() == name)?;
-        u8::try_from(position + 1).ok()
+        u8::try_from(position + 1 + usize::from(self.unused_ids)).ok()
     }
 
     /// Returns our extension handshake for the peer at this address. When a key changes, the
@@ -243,7 +252,7 @@ impl Extensions {
         let upload_only = self.upload_only.then_some(true);
         let mut ours =
             ExtensionHandshake { p: self.port, v, yourip, reqq, upload_only, ..Default::default() };
-        for (extension, id) in self.ours.iter().zip(1..) {
+        for (extension, id) in self.ours.iter().zip(self.unused_ids + 1..=u8::MAX) {
             ours.m.insert(extension.name().to_owned(), id);
             extension.offer(&mut ours);
         }
@@ -288,7 +297,10 @@ impl Extensions {
             return Ok(Vec::new());
         }
         // Ignore an id that we never assigned.
-        let Some(extension) = self.ours.get_mut(usize::from(id) - 1) else { return Ok(Vec::new()) };
+        let position = id.checked_sub(self.unused_ids + 1).map(usize::from);
+        let Some(extension) = position.and_then(|position| self.ours.get_mut(position)) else {
+            return Ok(Vec::new());
+        };
         let mut reply = Reply::default();
         extension
             .message(payload, &mut reply)

@@ -15,6 +15,9 @@ mod lab {
     mod examples;
     mod mistakes;
     mod options;
+    mod quirks;
+    #[cfg(unix)]
+    mod rooms;
     #[cfg(unix)]
     mod running;
     mod seeder;
@@ -26,4 +29,5 @@ mod lab {
     mod tracker_command;
     mod tracker_words;
     mod udp_tracker;
+    mod waits;
 }

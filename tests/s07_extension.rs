@@ -353,6 +353,23 @@ fn the_value_in_m_is_the_id_by_which_that_peer_wants_to_be_sent_messages() {
 }
 
 #[test]
+fn our_numbers_can_begin_later_than_at_1() {
+    for (first, second, nobodys) in [(3, 4, [1, 2, 5, 255]), (254, 255, [1, 2, 3, 253])] {
+        let (mut extensions, mut out) = (echoes().numbered_from(first), Vec::new());
+        let m = extensions.greeting(ip("192.0.2.2")).m;
+        assert_eq!((m["one"], m["two"]), (first, second));
+        assert_eq!(extensions.our_id("two"), Some(second));
+        extensions.hear(b"\0d1:md3:twoi9eee", &mut out).expect("a handshake");
+        for id in nobodys {
+            extensions.hear(&[id, b'x'], &mut out).expect("it is for nobody");
+        }
+        assert!(out.is_empty());
+        extensions.hear(&[second, b'x'], &mut out).expect("a message");
+        assert_eq!(out, b"\0\0\0\x03\x14\x09x\0\0\0\x03\x14\x09x");
+    }
+}
+
+#[test]
 fn extended_messages_for_nobody_are_skipped_and_broken_ones_end_the_connection() {
     let (mut extensions, mut out) = (echoes(), Vec::new());
     for id in [3, 4, 20, 255] {

@@ -3,13 +3,17 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 use piecemeal::lab::content::{Content, MAX_MADE};
-use piecemeal::lab::seeder::{Fault, Plan};
-use piecemeal::lab::{Lab, MAX_SEEDERS, TRACKER_PORT, album, sample};
+use piecemeal::lab::seeder::quirk::Quirk;
+use piecemeal::lab::seeder::{Fault, Plan, Seeder};
+use piecemeal::lab::{Lab, MAX_SEEDERS, TRACKER_PORT, chapters};
 use piecemeal::s01_bencode::counted;
 use piecemeal::s03_tracker::DEFAULT_PORT;
+use piecemeal::s05_messages::BLOCK_LENGTH;
+use serde_json::{Value, json};
 
+use super::Answer;
 use super::exit_codes::{LOCAL, USAGE};
 use super::failure::Failure;
 use super::size::size;
@@ -32,7 +36,7 @@ impl ContentOptions {
     /// Makes the content.
     pub fn contents(&self) -> Result<Vec<Content>, Failure> {
         if self.size.is_none() && self.files.is_none() && self.seed.is_none() {
-            return Ok(vec![sample()?, album()?]);
+            return Ok(chapters()?);
         }
         let size = self.size.unwrap_or(1 << 20) as usize;
         Ok(vec![Content::made(
@@ -49,17 +53,22 @@ pub struct SeederOptions {
     /// The number of seeders
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..=MAX_SEEDERS as u64))]
     seeders: u64,
-    /// What the first, second, ... seeder does wrong: none, corrupt, choke, slow, die or silent
-    #[arg(long, value_name = "FAULT,...", value_delimiter = ',', hide_possible_values = true)]
-    faults: Vec<FaultName>,
+    /// What the first, second, ... seeder does wrong: corrupt,die; `--faults help` lists all
+    #[arg(long, value_name = "FAULT,...", value_delimiter = ',', value_parser = fault_names(), hide_possible_values = true)]
+    faults: Vec<String>,
     /// Upload rate of each seeder, in bytes a second: 500KiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     rate: Option<u64>,
 }
 
 impl SeederOptions {
-    /// Returns a plan for each seeder.
-    pub fn plans(&self) -> Result<Vec<Plan>, Failure> {
+    /// Whether the user wants the list of faults and no lab.
+    pub fn asks_for_help(&self) -> bool {
+        self.faults.iter().any(|name| name == HELP)
+    }
+
+    /// Returns a plan for each seeder of these contents.
+    pub fn plans(&self, contents: &[Content]) -> Result<Vec<Plan>, Failure> {
         let (faults, seeders) = (self.faults.len(), self.seeders);
         if faults as u64 > seeders {
             let what = format!(
@@ -70,41 +79,71 @@ impl SeederOptions {
                 .help(format!("add --seeders {faults}, or leave some faults out"))
                 .see("README"));
         }
-        let faults =
-            self.faults.iter().map(|name| name.fault()).chain(std::iter::repeat(Fault::None));
+        let sizes = contents.iter().map(|content| content.data.len() as u64);
+        let blocks = sizes.min().unwrap_or_default() / u64::from(BLOCK_LENGTH);
+        let faults = self.faults.iter().map(|name| fault(name, blocks));
+        let faults = faults.chain(std::iter::repeat(Fault::None));
         let plan = |fault| Plan { port: DEFAULT_PORT, fault, rate: self.rate, ..Plan::default() };
         Ok(faults.take(seeders as usize).map(plan).collect())
     }
 }
 
-/// The name of a fault.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FaultName {
-    /// Nothing.
-    None,
-    /// Spoils blocks.
-    Corrupt,
-    /// Chokes its peers every few blocks.
-    Choke,
-    /// Sends slowly.
-    Slow,
-    /// Dies in the middle of a download.
-    Die,
-    /// Says nothing.
-    Silent,
+/// The word that asks for the list.
+const HELP: &str = "help";
+
+/// The faults with a number in them. The others are [`Quirk::ALL`].
+const FAULTS: [(&str, &str); 6] = [
+    ("none", "gives what it has"),
+    ("corrupt", "spoils some blocks"),
+    ("choke", "chokes now and then"),
+    ("slow", "gives 16 KiB a second"),
+    ("die", "dies in the middle"),
+    ("silent", "says nothing at all"),
+];
+
+/// Returns all faults, each with its name and what such a seeder does.
+fn all_faults() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FAULTS.into_iter().chain(Quirk::ALL.into_iter().map(|(_, name, does)| (name, does)))
 }
 
-impl FaultName {
-    /// Returns the fault, strong enough to show with the chapters' small content.
-    fn fault(self) -> Fault {
-        match self {
-            FaultName::None => Fault::None,
-            FaultName::Corrupt => Fault::Corrupt { every: 8 },
-            FaultName::Choke => Fault::Chokes { every: 4 },
-            FaultName::Slow => Fault::Slow { per_second: 16 << 10 },
-            FaultName::Die => Fault::Dies { after_blocks: 20 },
-            FaultName::Silent => Fault::Silent,
-        }
+fn fault_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(all_faults().map(|(name, _)| name).chain([HELP]))
+}
+
+/// Returns the fault with this name, strong enough to show with contents of which the smallest has
+/// this many blocks.
+fn fault(name: &str, blocks: u64) -> Fault {
+    let few = blocks < FEW_BLOCKS;
+    match name {
+        "corrupt" => Fault::Corrupt { every: 8 },
+        "choke" => Fault::Chokes { every: if few { 1 } else { 4 } },
+        "slow" => Fault::Slow { per_second: 16 << 10 },
+        "die" => Fault::Dies { after_blocks: if few { 1 } else { 20 } },
+        "silent" => Fault::Silent,
+        other => Quirk::named(other).map_or(Fault::None, Fault::Quirk),
+    }
+}
+
+/// With fewer blocks than this, three seeders give too few each for a fault that waits for twenty.
+const FEW_BLOCKS: u64 = 50;
+
+/// Returns the list of all faults: in two columns, so that it fits on a screen.
+pub fn fault_list() -> Answer {
+    let all: Vec<(&str, &str)> = all_faults().collect();
+    let rows = all.len().div_ceil(2);
+    let cell = |(name, does): &(&str, &str)| format!("{name:<14} {does}");
+    let line = |row: usize| {
+        let left = all.get(row).map(cell).unwrap_or_default();
+        let right = all.get(row + rows).map(cell).unwrap_or_default();
+        format!("{left:<40}{right}").trim_end().to_owned()
+    };
+    let lines: Vec<String> = (0..rows).map(line).collect();
+    let head = "--faults A,B,... is for the first, second, ... seeder; the others are good:";
+    let object = |(name, does): &(&str, &str)| json!({ "name": name, "does": does });
+    let faults: Vec<Value> = all.iter().map(object).collect();
+    Answer {
+        text: format!("{head}\n{}", lines.join("\n")),
+        json: json!({ "event": "faults", "faults": faults }),
     }
 }
 
@@ -125,8 +164,45 @@ pub fn folder_failure(error: io::Error, folder: &Path) -> Failure {
     if named { failure } else { failure.about(folder.display()) }
 }
 
+/// Starts a lab, in a room of its own if there is a number.
+pub fn start(room: Option<u8>, contents: Vec<Content>, plans: &[Plan]) -> Result<Lab, Failure> {
+    let Some(room) = room else {
+        return Lab::start(contents, plans, TRACKER_PORT).map_err(cannot_start);
+    };
+    Lab::start_in_room(room, contents, plans, TRACKER_PORT).map_err(|error| {
+        let help = match error.kind() {
+            ErrorKind::AddrInUse => "choose another number, or end what listens there",
+            ErrorKind::AddrNotAvailable => {
+                "leave --room out; on this system labs differ by their ports"
+            }
+            _ => return cannot_start(error),
+        };
+        Failure::new(LOCAL, error).about(format!("room {room}")).help(help).see("README")
+    })
+}
+
+/// Returns what a lab says at its end: what its seeders gave, and what each client has shown.
+pub fn the_end(lab: &Lab) -> Answer {
+    let counts = |seeder: &Seeder| {
+        let (address, peers) = (seeder.address().to_string(), seeder.served());
+        json!({
+            "seeder": address, "blocks": seeder.blocks(), "bytes": seeder.bytes(), "peers": peers,
+        })
+    };
+    let (blocks, bytes) = lab.given();
+    let seeders: Vec<Value> = lab.seeders.iter().map(counts).collect();
+    let clients = lab.notes.checklist().json();
+    Answer {
+        text: lab.table(),
+        json: json!({
+            "event": "done", "blocks": blocks, "bytes": bytes, "seeders": seeders,
+            "clients": clients,
+        }),
+    }
+}
+
 /// Returns the failure for a lab that did not start.
-pub fn cannot_start(error: io::Error) -> Failure {
+fn cannot_start(error: io::Error) -> Failure {
     let help = match error.kind() {
         ErrorKind::AlreadyExists => "remove it, or choose another folder with --dir",
         _ => {

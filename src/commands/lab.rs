@@ -3,13 +3,10 @@
 use std::path::PathBuf;
 
 use piecemeal::lab::guide::Guide;
-use piecemeal::lab::seeder::Seeder;
-use piecemeal::lab::{Lab, TRACKER_PORT};
-use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
 use crate::cli::lab_options::{
-    ContentOptions, SeederOptions, as_in_the_chapters, cannot_start, folder_failure,
+    ContentOptions, SeederOptions, as_in_the_chapters, fault_list, folder_failure, start, the_end,
 };
 use crate::cli::until_ctrl_c::UntilCtrlC;
 use crate::cli::{Answer, Options, json_line, print_line};
@@ -23,6 +20,9 @@ pub struct Args {
     /// The folder for the .torrent files
     #[arg(long, default_value = "lab")]
     dir: PathBuf,
+    /// For many labs on one machine: 127.N.0.x instead of 127.0.0.x, with the usual ports
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=254))]
+    room: Option<u8>,
     #[command(flatten)]
     seeders: SeederOptions,
     #[command(flatten)]
@@ -31,10 +31,13 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let plans = self.seeders.plans()?;
+        if self.seeders.asks_for_help() {
+            return Ok(fault_list());
+        }
+        let contents = self.content.contents()?;
+        let plans = self.seeders.plans(&contents)?;
         let until_ctrl_c = UntilCtrlC::new()?;
-        let lab =
-            Lab::start(self.content.contents()?, &plans, TRACKER_PORT).map_err(cannot_start)?;
+        let lab = start(self.room, contents, &plans)?;
         crate::cli::tracing::lab(&lab.notes);
         lab.contents.iter().for_each(|content| crate::cli::tracing::learn(&content.info));
         if options.verbose {
@@ -54,16 +57,6 @@ impl Args {
             }
             Ok(())
         });
-        let (blocks, bytes) = lab.given();
-        let seeders: Vec<Value> = lab.seeders.iter().map(counts).collect();
-        Ok(Answer {
-            text: lab.table(),
-            json: json!({ "event": "done", "blocks": blocks, "bytes": bytes, "seeders": seeders }),
-        })
+        Ok(the_end(&lab))
     }
-}
-
-fn counts(seeder: &Seeder) -> Value {
-    let (address, peers) = (seeder.address().to_string(), seeder.served());
-    json!({ "seeder": address, "blocks": seeder.blocks(), "bytes": seeder.bytes(), "peers": peers })
 }

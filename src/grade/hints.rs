@@ -41,7 +41,8 @@ impl Known {
         let Ok(info) = Info::from_bytes(&torrent.info) else { return };
         // The rules need no data.
         let (info, data) = (Arc::new(info), Arc::default());
-        let content = Content { info, data, metadata: torrent.info.as_slice().into() };
+        let metadata = torrent.info.as_slice().into();
+        let content = Content { info, data, metadata, seeded: true };
         self.contents.push(content);
     }
 }

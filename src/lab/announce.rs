@@ -10,6 +10,9 @@ use crate::s01_bencode::{counted, excerpt};
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::{AnnounceRequest, Event, PeerId};
 
+/// The keys that every announce must have.
+const REQUIRED: [&str; 6] = ["info_hash", "peer_id", "port", "uploaded", "downloaded", "left"];
+
 /// A good announce.
 #[derive(Debug, Clone)]
 pub struct ReceivedAnnounce {
@@ -99,7 +102,7 @@ pub fn scraped(query: &str) -> Result<Vec<InfoHash>, AnnounceError> {
         .map(|pair| pair.twenty_bytes("info_hash").map(InfoHash))
         .collect::<Result<_, _>>()?;
     if torrents.is_empty() {
-        Err(AnnounceError::Missing { key: "info_hash" })
+        Err(AnnounceError::Missing { keys: "info_hash".to_owned() })
     } else {
         Ok(torrents)
     }
@@ -145,11 +148,22 @@ impl<'q> Query<'q> {
 
     fn need(&self, key: &'static str) -> Result<&Pair<'q>, AnnounceError> {
         let mut found = self.pairs.iter().filter(|pair| pair.key == key);
-        let first = found.next().ok_or(AnnounceError::Missing { key })?;
+        let first = found.next().ok_or_else(|| self.missing())?;
         if found.next().is_some() {
             return Err(AnnounceError::Twice { key });
         }
         Ok(first)
+    }
+
+    /// Names all required keys that are missing: one round is enough to add them.
+    fn missing(&self) -> AnnounceError {
+        let lacks = |key: &&&str| !self.pairs.iter().any(|pair| pair.key == **key);
+        let keys: Vec<&str> = REQUIRED.iter().filter(lacks).copied().collect();
+        let keys = match keys.split_last() {
+            Some((last, others @ [_, ..])) => format!("{} and {last}", others.join(", ")),
+            _ => keys.concat(),
+        };
+        AnnounceError::Missing { keys }
     }
 
     fn twenty_bytes(&self, key: &'static str) -> Result<[u8; 20], AnnounceError> {
@@ -234,9 +248,9 @@ pub enum AnnounceError {
     /// A `%` that is not followed by two hex digits.
     #[error("{key} has a % that is not followed by two hex digits")]
     Escape { key: String },
-    /// A required value is missing.
-    #[error("{key} is missing")]
-    Missing { key: &'static str },
+    /// Required values are missing; these are their keys, in words.
+    #[error("{keys} {} missing", if keys.contains(' ') { "are" } else { "is" })]
+    Missing { keys: String },
     /// A value appears twice.
     #[error("{key} appears twice")]
     Twice { key: &'static str },

@@ -43,6 +43,8 @@ pub struct Content {
     pub data: Arc<Vec<u8>>,
     /// The raw info dictionary, as peers ask for it (BEP 9).
     pub metadata: Arc<[u8]>,
+    /// Whether a lab's seeders have it. If not, it is there for a client to seed.
+    pub seeded: bool,
 }
 
 impl Content {
@@ -133,7 +135,17 @@ impl Content {
         ];
         let raw = encode::dictionary(keys.into_iter().chain(files));
         let info = Info::from_bytes(&raw)?;
-        Ok(Content { info: Arc::new(info), data: Arc::new(data), metadata: raw.into() })
+        Ok(Content {
+            info: Arc::new(info),
+            data: Arc::new(data),
+            metadata: raw.into(),
+            seeded: true,
+        })
+    }
+
+    /// Returns the content as one that no seeder of a lab has.
+    pub fn unseeded(self) -> Content {
+        Content { seeded: false, ..self }
     }
 
     /// Returns the info hash, which names the torrent everywhere.

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::Lab;
 use super::seeder::Fault;
 
-/// A lab's files in a folder, and how to use them. The chapters' lab has two torrents, the
-/// first a single file; a lab with one torrent uses it for both.
+/// A lab's files in a folder, and how to use them. The chapters' lab has a file, a folder, a file
+/// with much metadata, and one to seed; a lab with one torrent uses it for all.
 pub struct Guide<'l> {
     lab: &'l Lab,
     /// The paths of the .torrent files and of the contents, in the order of the contents.
@@ -72,7 +72,8 @@ impl Guide<'_> {
             content(0).map_or(0, |content| content.info.piece_count().saturating_sub(1)).min(2);
         let name = content(1).map(|content| content.info.name.clone()).unwrap_or_default();
         let [out, again] = [quoted(&name), quoted(&format!("{name}-again"))];
-        vec![
+        let many = self.lab.contents.get(2).map(|many| quoted(&self.lab.magnet(many)));
+        let mut commands = vec![
             (1, "decode d3:cow3:moo4:spami7ee".to_owned()),
             (2, format!("info {sample}")),
             (3, format!("peers {sample}")),
@@ -88,7 +89,11 @@ impl Guide<'_> {
             (15, format!("magnet_download -o {again} {album_link}")),
             (17, format!("seed {sample} {original}")),
             (18, format!("scrape {sample}")),
-        ]
+        ];
+        // Behind the first command of its chapter: the loop that one metadata piece does not need.
+        let after = commands.iter().position(|(chapter, _)| *chapter > 8).unwrap_or_default();
+        commands.splice(after..after, many.map(|link| (8, format!("magnet_info {link}"))));
+        commands
     }
 }
 
@@ -114,8 +119,11 @@ impl fmt::Display for Guide<'_> {
             )?;
         }
         for (content, torrent) in self.lab.contents.iter().zip(&self.torrents) {
-            writeln!(out, "  torrent   {}", quoted(torrent))?;
-            writeln!(out, "  magnet    {}", quoted(&self.lab.magnet(content)))?;
+            let yours = if content.seeded { "" } else { "   nobody has it: seed it yourself" };
+            writeln!(out, "  torrent   {}{yours}", quoted(torrent))?;
+            if content.seeded {
+                writeln!(out, "  magnet    {}", quoted(&self.lab.magnet(content)))?;
+            }
         }
         writeln!(out, "\nPaste these in another terminal, in this folder:\n")?;
         for (chapter, command) in self.commands() {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
 
+use super::checklist::Checklist;
 use crate::s01_bencode::printable;
 use crate::trace::wiretap::Tap;
 
@@ -38,6 +39,7 @@ pub struct Notes(Arc<Shared>);
 struct Shared {
     waiting: Mutex<Waiting>,
     closely: AtomicBool,
+    checklist: Checklist,
     tap: OnceLock<Arc<Tap>>,
 }
 
@@ -76,6 +78,11 @@ impl Notes {
     /// Whether a note of every message is wanted.
     pub fn closely(&self) -> bool {
         self.0.closely.load(Ordering::Relaxed)
+    }
+
+    /// Returns what each client has shown so far.
+    pub fn checklist(&self) -> &Checklist {
+        &self.0.checklist
     }
 
     /// Sends all bytes through this wiretap from now on. A second wiretap is ignored.

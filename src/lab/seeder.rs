@@ -8,9 +8,11 @@ pub(crate) mod end;
 mod handshake;
 mod outgoing;
 mod peer_log;
+pub mod quirk;
 pub(crate) mod request_check;
 mod session;
 mod shared;
+mod swapped;
 
 use std::fmt;
 use std::io;
@@ -18,10 +20,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use self::quirk::Quirk;
 use self::shared::Shared;
 use super::content::Content;
 use super::notes::Notes;
 use super::service::{Service, WhenFull};
+use super::sockets;
 use crate::s01_bencode::counted;
 use crate::s03_tracker::PeerId;
 use crate::s05_messages::bitfield::Bitfield;
@@ -58,6 +62,15 @@ pub enum Fault {
     },
     /// Accepts connections and says nothing, not even a handshake.
     Silent,
+    /// Is unusual in this one thing.
+    Quirk(Quirk),
+}
+
+impl Fault {
+    /// Returns the quirk, if that is what it is.
+    pub fn quirk(self) -> Option<Quirk> {
+        if let Fault::Quirk(quirk) = self { Some(quirk) } else { None }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -79,6 +92,7 @@ impl fmt::Display for Fault {
                 )
             }
             Fault::Silent => write!(out, "takes connections and says nothing"),
+            Fault::Quirk(quirk) => quirk.fmt(out),
         }
     }
 }
@@ -125,6 +139,8 @@ impl Holds {
 pub struct Plan {
     /// The port, if it is free; 0 lets the system choose one.
     pub port: u16,
+    /// The room: it listens on 127.room.0.x.
+    pub room: u8,
     /// What it does wrong.
     pub fault: Fault,
     /// Which pieces it has.
@@ -149,11 +165,14 @@ impl Plan {
 /// A running seeder. Dropping it ends it.
 pub struct Seeder {
     service: Service,
+    /// The listener for clients that send a port low byte first.
+    _swapped: Option<Service>,
     shared: Arc<Shared>,
 }
 
 impl Seeder {
-    /// Starts seeder `number`, counted from 1, on 127.0.0.`number + 1`.
+    /// Starts seeder `number`, counted from 1, on 127.0.0.`number + 1`. In a room of its own it
+    /// gets the port of its plan or none.
     ///
     /// # Errors
     /// If the system has no address or thread left.
@@ -163,16 +182,17 @@ impl Seeder {
         plan: &Plan,
         notes: Notes,
     ) -> io::Result<Seeder> {
-        let listener = bind(number, plan.port)?;
+        let listener = bind(number, plan)?;
         let rate =
             if let Fault::Slow { per_second } = plan.fault { Some(per_second) } else { plan.rate };
+        let holds = session::holds(plan.fault.quirk()).unwrap_or_else(|| plan.holds.clone());
         let holding =
-            |content: &Content| (content.clone(), plan.holds.bitfield(content.info.piece_count()));
+            |content: &Content| (content.clone(), holds.bitfield(content.info.piece_count()));
         let shared = Arc::new(Shared::new(
             peer_id(number),
             listener.local_addr()?,
             contents.iter().map(holding).collect(),
-            plan.fault,
+            (plan.fault, metadata_id(number)),
             rate,
             notes,
         ));
@@ -191,7 +211,8 @@ impl Seeder {
             WhenFull::Shares,
             serve,
         )?;
-        Ok(Seeder { service, shared })
+        let _swapped = swapped::listen(service.address(), plan.port, &shared.notes);
+        Ok(Seeder { service, _swapped, shared })
     }
 
     /// Returns the address it listens on.
@@ -237,12 +258,22 @@ fn peer_id(number: u8) -> PeerId {
     PeerId(id)
 }
 
+/// Returns the number that a seeder gives ut_metadata. It differs from one seeder to the next, and
+/// from 1, which is most clients' own: an id belongs to the side that chose it.
+fn metadata_id(number: u8) -> u8 {
+    [3, 7, 113].into_iter().cycle().nth(usize::from(number.saturating_sub(1))).unwrap_or(3)
+}
+
 /// Binds a seeder's listener. Linux and Windows have all of 127.x.x.x on loopback, other
 /// systems only 127.0.0.1. There the seeders differ by port, and the system chooses it: a
 /// client might announce the well-known one from the same address.
-fn bind(number: u8, port: u16) -> io::Result<TcpListener> {
-    let own = Ipv4Addr::new(127, 0, 0, number.saturating_add(1));
-    TcpListener::bind((own, port))
+fn bind(number: u8, plan: &Plan) -> io::Result<TcpListener> {
+    let own = Ipv4Addr::new(127, plan.room, 0, number.saturating_add(1));
+    let listener = TcpListener::bind((own, plan.port));
+    if plan.room != 0 {
+        return listener.map_err(|error| sockets::not_there((own, plan.port).into(), &error));
+    }
+    listener
         .or_else(|_| TcpListener::bind((own, 0)))
         .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
 }

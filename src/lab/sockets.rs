@@ -1,6 +1,6 @@
 //! The sockets a tracker listens on, and the addresses at which others reach them.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
 /// The two sockets of a tracker, with one port number.
@@ -32,6 +32,20 @@ pub fn everywhere(port: u16) -> io::Result<Vec<Sockets>> {
         (Ok(both), Err(_)) => Ok(vec![both]),
         (Err(_), four) => Ok(vec![four?]),
     }
+}
+
+/// Returns the error for a place of a room that cannot be had.
+pub(super) fn not_there(place: SocketAddr, error: &io::Error) -> io::Error {
+    let what = match error.kind() {
+        ErrorKind::AddrInUse => {
+            format!("{place}: it is taken, perhaps by another lab in that room")
+        }
+        ErrorKind::AddrNotAvailable => {
+            format!("{place}: this system has no loopback address but 127.0.0.1, and so no rooms")
+        }
+        _ => format!("{place}: {error}"),
+    };
+    io::Error::new(error.kind(), what)
 }
 
 /// Listens on one port number over TCP and UDP; port 0 lets the system choose one.

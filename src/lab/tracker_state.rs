@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::announce::{ReceivedAnnounce, scraped};
+use super::checklist::Step;
 use super::hints;
 use super::http::{Request, read_request, respond};
 use super::notes::Notes;
@@ -16,7 +17,7 @@ use super::phone_book::{AnnounceReply, Asker, PhoneBook};
 use super::quota::Quotas;
 use crate::s01_bencode::{counted, encode, excerpt};
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::AnnounceRequest;
+use crate::s03_tracker::{AnnounceRequest, Event};
 use crate::s04_handshake::origin::Origin;
 use crate::s04_handshake::transport::Transport;
 use crate::s18_udp_tracker::packet::ScrapeCounts;
@@ -153,6 +154,14 @@ impl TrackerState {
             "uploaded": ask.uploaded, "downloaded": ask.downloaded, "left": ask.left, "told": told, "odd": odd,
         });
         self.note(Some(from), "announce", text, more);
+        let said = match ask.event {
+            Some(Event::Completed) => Some(Step::Completed),
+            Some(Event::Stopped) => Some(Step::Stopped),
+            _ => None,
+        };
+        self.notes.checklist().update(&(from.ip().to_canonical(), client), |shown| {
+            shown.steps.extend([Some(Step::Announced), said].into_iter().flatten());
+        });
         self.log(from, target, Ok(received.announce));
         reply
     }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::markdown::{Document, documents};
 use crate::support::json_schema::{Shared, faults};
-use crate::support::{FakePeer, Run, Torrent, commands, dead_address, folder};
+use crate::support::{FakePeer, Run, Torrent, commands, dead_address, folder, wire};
 
 /// Events that no test can order, or only by luck: their examples are checked, no more.
 const RARE: [&str; 3] = ["lied", "lost", "withdrawn"];
@@ -384,6 +384,7 @@ fn long_commands(page: &mut Page, folder: &Path) {
 
 /// A lab with all faults that show, and a tracker that is asked wrongly, too.
 fn labs(page: &mut Page, folder: &Path) {
+    page.run(folder, &["lab", "--faults", "help"], 0);
     // One seeder at a time, so that it is that one who is asked.
     let made = ["lab", "-v", "--seeders", "1", "--size", "256KiB", "--faults"];
     let lab = Beside::start(folder, &[&made[..], &["corrupt"]].concat());
@@ -418,7 +419,9 @@ fn labs(page: &mut Page, folder: &Path) {
     TcpStream::connect(seeder)
         .and_then(|mut stream| stream.write_all(b"no handshake"))
         .expect("it listens");
-    for event in ["refused", "choked", "left", "metadata", "said", "heard", "mistake"] {
+    let _asking = ask_twice(seeder, link);
+    for event in ["refused", "choked", "forgotten", "left", "metadata", "said", "heard", "mistake"]
+    {
         lab.event(event);
     }
     page.meet_all("lab", &lab.end());
@@ -449,6 +452,20 @@ fn grades(page: &mut Page, folder: &Path) {
 
 #[cfg(not(unix))]
 fn grades(_: &mut Page, _: &Path) {}
+
+/// Asks for two blocks at once of a seeder that chokes after each.
+fn ask_twice(seeder: &str, link: &str) -> TcpStream {
+    let (_, hash) = link.split_once("btih:").expect("a link names a torrent");
+    let hash = hex::decode(&hash[..40]).expect("it is hex").try_into().expect("it is 20 bytes");
+    let request =
+        |begin: u8| wire::message(wire::REQUEST, &[0, 0, 0, 0, 0, 0, 0, begin, 0, 0, 0, 1]);
+    let handshake = wire::handshake([0; 8], hash, *b"-XX0000-tester000001");
+    let mut stream = TcpStream::connect(seeder).expect("it listens");
+    let interested = wire::message(wire::INTERESTED, b"");
+    let all = [handshake, interested, wire::keep_alive(), request(0), request(1)];
+    stream.write_all(&all.concat()).expect("it reads");
+    stream
+}
 
 fn host(url: &str) -> Option<SocketAddr> {
     url.strip_prefix("http://")?.split('/').next()?.parse().ok()

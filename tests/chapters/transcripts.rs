@@ -37,7 +37,7 @@ use super::markdown::{Block, Document, documents, root};
 use super::rewriting::{Change, fresh, rewritten};
 use piecemeal::lab::guide::Guide;
 use piecemeal::lab::seeder::Plan;
-use piecemeal::lab::{Lab, TRACKER_PORT, album, sample};
+use piecemeal::lab::{Lab, TRACKER_PORT, chapters};
 
 /// How long one command may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -355,10 +355,10 @@ fn tracker_port() -> u16 {
 
 /// A lab as the documents describe it.
 pub fn start_lab() -> Lab {
-    let contents = [sample().expect("it is a torrent"), album().expect("it is a torrent")];
+    let contents = chapters().expect("they are torrents");
     loop {
         let port = tracker_port();
-        let lab = Lab::start(contents.to_vec(), &vec![Plan::default(); 3], port)
+        let lab = Lab::start(contents.clone(), &vec![Plan::default(); 3], port)
             .expect("there is a loopback interface");
         // Another program may have taken the port since it was looked at.
         if lab.tracker.address().port() == port {

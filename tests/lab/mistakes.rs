@@ -264,14 +264,14 @@ fn wrong_extended_messages_are_told_why_no_answer_comes() {
         (
             "any id",
             after_hello(wire::extended(9, ask)),
-            "to this seeder ut_metadata has the id 1",
+            "to this seeder ut_metadata has the id 113",
             7,
         ),
-        ("no handshake", wire::extended(1, ask), "gave ut_metadata an id to answer with", 7),
+        ("no handshake", wire::extended(113, ask), "gave ut_metadata an id to answer with", 7),
         ("no m", wire::extended(0, b"d11:ut_metadatai1ee"), "has no dictionary m", 7),
         (
             "no such piece",
-            after_hello(wire::extended(1, b"d8:msg_typei0e5:piecei1ee")),
+            after_hello(wire::extended(113, b"d8:msg_typei0e5:piecei1ee")),
             "there is no metadata piece 1",
             8,
         ),

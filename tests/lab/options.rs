@@ -161,6 +161,22 @@ mod running {
     }
 
     #[test]
+    fn a_dying_seeder_dies_of_the_chapters_content_too() {
+        let folder = folder();
+        let order = ["--seeders", "1", "--faults", "die"];
+        let (mut lab, start) = start(folder.path(), &order);
+        assert_eq!(start["faults"], serde_json::json!(["dies after 1 block"]));
+        let out = Run::new(["download_piece", "-o", "piece", "lab/sample.torrent", "0"])
+            .dir(folder.path())
+            .run();
+        assert_eq!(out.code, Some(5), "{out}");
+        let rest = lab.end();
+        let done: serde_json::Value =
+            serde_json::from_str(rest.last().expect("a line")).expect("JSON");
+        assert_eq!(done["blocks"], 1, "{done}");
+    }
+
+    #[test]
     fn with_v_each_message_is_a_line_and_without_it_a_handful() {
         let folder = folder();
         for (flag, at_least, at_most) in [("-v", 15, 1_000), ("--color=never", 3, 9)] {

@@ -38,7 +38,7 @@ fn the_bitfield_comes_first_and_then_the_extension_handshake() {
     let (id, payload) = client.message().expect("an extension handshake");
     assert_eq!((id, payload[0]), (wire::EXTENDED, 0));
     let (said, _) = bencode::decode(&payload[1..]).expect("a dictionary");
-    assert_eq!(said.get("m").and_then(|m| m.get("ut_metadata")).and_then(Value::int), Some(1));
+    assert_eq!(said.get("m").and_then(|m| m.get("ut_metadata")).and_then(Value::int), Some(113));
     assert_eq!(said.get("metadata_size").and_then(Value::int), Some(content.metadata.len() as i64));
 }
 
@@ -50,12 +50,12 @@ fn the_metadata_is_given() {
     client.message().expect("a bitfield");
     client.message().expect("an extension handshake");
     client.send(&wire::extended(0, b"d1:md11:ut_metadatai77eee"));
-    client.send(&wire::extended(1, b"d8:msg_typei0e5:piecei0ee"));
+    client.send(&wire::extended(113, b"d8:msg_typei0e5:piecei0ee"));
     let (id, payload) = client.message().expect("metadata");
     assert_eq!((id, payload[0]), (wire::EXTENDED, 77));
     let (_, length) = bencode::decode(&payload[1..]).expect("a dictionary");
     assert_eq!(payload[1 + length..], *content.metadata);
-    client.send(&wire::extended(1, b"d8:msg_typei0e5:piecei9ee"));
+    client.send(&wire::extended(113, b"d8:msg_typei0e5:piecei9ee"));
     assert_eq!(client.message().expect("a reject").1, b"\x4dd8:msg_typei2e5:piecei9ee");
 }
 

@@ -91,7 +91,8 @@ fn for_programs_each_line_is_an_object() {
     let good = tracker.object();
     assert_eq!((&good["event"], &good["peer"]), (&"announce".into(), &"127.0.0.1:6881".into()));
     let bad = tracker.object();
-    assert_eq!((&bad["event"], &bad["why"]), (&"refused".into(), &"info_hash is missing".into()));
+    let why = "info_hash, peer_id, port, uploaded, downloaded and left are missing";
+    assert_eq!((&bad["event"], &bad["why"]), (&"refused".into(), &why.into()));
     let end: Vec<serde_json::Value> =
         tracker.end().iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(end.len(), 1);

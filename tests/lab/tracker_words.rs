@@ -25,7 +25,7 @@ fn wrong_announces_are_told_what_is_wrong() {
     let hex = "000102030405060708090a0b0c0d0e0f10111213";
     let with_hash = |hash: &str| good.replace(HASH, hash);
     let table = [
-        (String::new(), "info_hash is missing"),
+        (String::new(), "info_hash, peer_id, port, uploaded, downloaded and left are missing"),
         (with_hash(hex), "info_hash is 40 bytes: send the 20 raw bytes, percent-encoded, not hex"),
         (
             with_hash(&HASH.replace('%', "%25")),
@@ -44,6 +44,7 @@ fn wrong_announces_are_told_what_is_wrong() {
         (with_hash("%1"), "info_hash has a % that is not followed by two hex digits"),
         (format!("{good}&info_hash={HASH}"), "info_hash appears twice"),
         (good.replace("&peer_id", "&peer"), "peer_id is missing"),
+        (good.replace("&port=6881", "").replace("left=", "rest="), "port and left are missing"),
         (good.replace("-XX0000-", "-XX-"), "peer_id is 16 bytes: it must be exactly 20"),
         (good.replace("&port=6881", ""), "port is missing"),
         (good.replace("&port=6881", "&port=0"), "port must be 1 to 65535, but is \"0\""),

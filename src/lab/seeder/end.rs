@@ -17,6 +17,8 @@ use crate::s07_extension::{ExtensionError, OUR_REQQ};
 pub const IDLE_TIME: Duration = Duration::from_secs(180);
 /// The longest time that a peer may leave our data unread.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A client that leaves earlier after its last message has not waited for anything.
+pub const SHORTEST_WAIT: Duration = Duration::from_secs(2);
 /// The most requests that may wait: twice the number that we tell the peer.
 pub const MAX_QUEUE: usize = 2 * OUR_REQQ as usize;
 
@@ -25,6 +27,10 @@ pub const MAX_QUEUE: usize = 2 * OUR_REQQ as usize;
 pub enum End {
     #[error("this seeder dies")]
     Died,
+    #[error("this seeder hangs up, as its fault is")]
+    Quirk,
+    #[error("it hung up after {seconds} s without a byte: the side that dials speaks first")]
+    Unspoken { seconds: u64 },
     #[error("{}{}", broken(error), behind(hint))]
     Message { error: MessageError, hint: Option<&'static str> },
     #[error("the peer hung up in the middle of a message: {hint}")]
@@ -55,10 +61,11 @@ impl End {
         let see = match self {
             End::Message { error: MessageError::HungUp { .. } | MessageError::Io(_), .. }
             | End::Died
+            | End::Quirk
             | End::Idle => {
                 return None;
             }
-            End::Handshake { .. } => hints::HANDSHAKE,
+            End::Handshake { .. } | End::Unspoken { .. } => hints::HANDSHAKE,
             End::OtherTorrent { .. } => hints::METAINFO,
             End::Extension(_) => hints::EXTENSION,
             End::Request { .. } | End::TooMany | End::Unread => hints::PIECES,
@@ -91,16 +98,19 @@ fn behind<T: fmt::Display>(hint: &Option<T>) -> String {
     hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default()
 }
 
-/// Returns why a read failed. Every client ends by hanging up, which some systems report
-/// as an error.
-fn broken(error: &MessageError) -> String {
+/// Whether the peer hung up between two messages, as every client does in the end. Some systems
+/// report that as an error.
+pub fn is_hangup(error: &MessageError) -> bool {
     match error {
-        MessageError::HungUp { inside: false } => "it hung up".to_owned(),
-        MessageError::Io(error)
-            if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
-        {
-            "it hung up".to_owned()
+        MessageError::HungUp { inside } => !inside,
+        MessageError::Io(error) => {
+            matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
         }
-        other => other.to_string(),
+        _ => false,
     }
+}
+
+/// Returns why a read failed.
+fn broken(error: &MessageError) -> String {
+    if is_hangup(error) { "it hung up".to_owned() } else { error.to_string() }
 }

@@ -3,8 +3,9 @@
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use super::end::End;
+use super::end::{End, SHORTEST_WAIT};
 use super::peer_log::PeerLog;
+use super::quirk::Quirk;
 use super::shared::Shared;
 use crate::lab::content::Content;
 use crate::lab::hints;
@@ -27,11 +28,16 @@ pub fn receive<'s>(
     mut transport: Transport,
     log: &mut PeerLog,
 ) -> Result<(Connection, &'s Content, &'s Bitfield), End> {
-    transport.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
+    let begun = Instant::now();
+    transport.set_deadline(begun + HANDSHAKE_TIMEOUT);
     let mut reader = RecordingReader { transport: &mut transport, bytes: Vec::new() };
     let theirs = Handshake::read_from(&mut reader).map_err(|error| match error {
         HandshakeError::HungUp if reader.bytes.is_empty() => {
-            MessageError::HungUp { inside: false }.into()
+            match begun.elapsed() {
+                // A look at whether anyone listens.
+                waited if waited < SHORTEST_WAIT => MessageError::HungUp { inside: false }.into(),
+                waited => End::Unspoken { seconds: waited.as_secs() },
+            }
         }
         error => End::Handshake { error, hint: hints::handshake(&reader.bytes) },
     })?;
@@ -56,7 +62,7 @@ pub fn receive<'s>(
     })?;
     log.handshake(theirs.peer_id, &content.info);
     let mut ours = Handshake::new(content.info_hash(), seeder.peer_id);
-    if theirs.has_bit(EXTENSION_BIT) {
+    if theirs.has_bit(EXTENSION_BIT) && seeder.fault.quirk() != Some(Quirk::NoExtension) {
         ours = ours.with_bit(EXTENSION_BIT);
     }
     Ok((Connection::new(transport, ours, theirs), content, has))

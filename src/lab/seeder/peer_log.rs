@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::lab::hints::Mistake;
+use super::shared::Shared;
+use crate::lab::checklist::{Client, Shown, Step};
+use crate::lab::hints::{self, Mistake};
 use crate::lab::notes::Notes;
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::Info;
@@ -23,6 +25,10 @@ pub struct PeerLog {
     notes: Notes,
     us: SocketAddr,
     peer: SocketAddr,
+    /// The number that we gave ut_metadata.
+    metadata_id: u8,
+    /// The client's line in the checklist; `None` before the handshake.
+    client: Option<Client>,
     /// The peer id, and the pieces of which it received blocks; `None` before the handshake.
     handshake: Option<(PeerId, Bitfield)>,
     /// The kinds of notes that were added and are not repeated.
@@ -35,12 +41,13 @@ pub struct PeerLog {
 }
 
 impl PeerLog {
-    pub fn new(notes: &Notes, us: SocketAddr, peer: SocketAddr) -> PeerLog {
-        let notes = notes.clone();
+    pub fn new(seeder: &Shared, peer: SocketAddr) -> PeerLog {
         PeerLog {
-            notes,
-            us,
+            notes: seeder.notes.clone(),
+            us: seeder.address,
             peer,
+            metadata_id: seeder.metadata_id,
+            client: None,
             handshake: None,
             told: Vec::new(),
             blocks: 0,
@@ -65,11 +72,23 @@ impl PeerLog {
         }
     }
 
+    /// Enters something into the checklist.
+    fn shows(&self, change: impl FnOnce(&mut Shown)) {
+        if let Some(client) = &self.client {
+            self.notes.checklist().update(client, change);
+        }
+    }
+
+    fn took(&self, step: Step) {
+        self.shows(|shown| shown.steps.extend([step]));
+    }
+
     /// Notes a broken rule, or something that the client has most likely forgotten.
     pub fn mistake(&mut self, mistake: Mistake) {
         let more = json!({ "what": mistake.what, "see": mistake.see });
         if !self.told.contains(&mistake.kind) {
             self.told.push(mistake.kind);
+            self.shows(|shown| shown.mistakes += 1);
             self.note("mistake", &format!("makes a mistake: {mistake}"), more);
         }
     }
@@ -80,6 +99,8 @@ impl PeerLog {
         let more = json!({ "client": client, "peer_id": peer_id.to_string(), "info_hash": info.info_hash.to_string() });
         self.once("joined", &format!("({client}) wants {}", info.name), more);
         self.handshake = Some((peer_id, Bitfield::new(info.piece_count())));
+        self.client = Some((self.peer.ip().to_canonical(), client));
+        self.took(Step::ShookHands);
     }
 
     /// Notes a message from the peer.
@@ -89,8 +110,13 @@ impl PeerLog {
             self.note("heard", &format!("says {what}"), json!({ "message": what }));
         }
         match message {
-            Message::Interested => self.once("interested", "is interested", json!({})),
+            Message::Bitfield { .. } | Message::Have { .. } => self.took(Step::Bitfield),
+            Message::Interested => {
+                self.took(Step::Interested);
+                self.once("interested", "is interested", json!({}));
+            }
             Message::Request(Request { index, begin, .. }) => {
+                self.took(Step::Requested);
                 let more = json!({ "piece": index, "begin": begin });
                 self.once(
                     "asked",
@@ -98,8 +124,10 @@ impl PeerLog {
                     more,
                 );
             }
+            Message::Unknown { id: EXTENDED, payload: [0, ..] } => self.took(Step::Extended),
             // There is one extension here.
-            Message::Unknown { id: EXTENDED, payload } if payload.first() == Some(&1) => {
+            Message::Unknown { id: EXTENDED, payload: [id, ..] } if *id == self.metadata_id => {
+                self.took(Step::Metadata);
                 self.once("metadata", "asks for the info dictionary", json!({}));
             }
             _ => {}
@@ -121,6 +149,22 @@ impl PeerLog {
         self.once("choked", &what, json!({ "forgotten": forgotten }));
     }
 
+    /// Notes requests that came while the peer was choked again. The checklist does not count
+    /// them: they may have been on their way when the choke was.
+    pub fn forgotten(&mut self, count: usize) {
+        let (are, see) = (if count == 1 { "is" } else { "are" }, hints::PIECES);
+        let requests = counted(count, "request");
+        let what = format!(
+            "is unchoked: {requests} came while it was choked and {are} forgotten: ask again after unchoke; see {see}"
+        );
+        self.once("forgotten", &what, json!({ "count": count, "see": see }));
+    }
+
+    /// Counts a request that came before the first unchoke.
+    pub fn asked_too_early(&mut self) {
+        self.shows(|shown| shown.while_choked += 1);
+    }
+
     /// Notes a block that was spoiled on purpose.
     pub fn spoiled(&mut self, index: u32, begin: u32) {
         self.spoiled += 1;
@@ -140,6 +184,10 @@ impl PeerLog {
         let first = self.blocks == 0 && blocks > 0;
         self.blocks += blocks;
         self.bytes += bytes;
+        self.shows(|shown| {
+            shown.blocks += blocks;
+            shown.steps.insert(Step::Blocks);
+        });
         self.handshake.as_ref().filter(|_| first).map(|(peer_id, _)| *peer_id)
     }
 

@@ -27,6 +27,8 @@ pub struct Shared {
     /// The torrents it serves.
     pub torrents: Vec<(Content, Bitfield)>,
     pub fault: Fault,
+    /// The number that peers must put into messages for ut_metadata.
+    pub metadata_id: u8,
     /// The limit on blocks, for all connections together.
     pub rate: Rate,
     pub notes: Notes,
@@ -45,7 +47,7 @@ impl Shared {
         peer_id: PeerId,
         address: SocketAddr,
         torrents: Vec<(Content, Bitfield)>,
-        fault: Fault,
+        (fault, metadata_id): (Fault, u8),
         rate: Option<u64>,
         notes: Notes,
     ) -> Shared {
@@ -54,6 +56,7 @@ impl Shared {
             address,
             torrents,
             fault,
+            metadata_id,
             rate: Rate::with_burst(rate, PORTION),
             notes,
             begun: AtomicU64::new(0),
