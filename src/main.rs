@@ -19,7 +19,7 @@ use commands::Command;
 #[derive(Parser)]
 #[command(name = "piecemeal", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(
-    after_help = "The chapters go with the commands: `piecemeal stages` lists both, and\n`piecemeal chapter 4` prints one.\n\nExample, with no network at all:\n  piecemeal decode d3:cow3:mooe"
+    after_help = "The chapters go with the commands: `piecemeal stages` lists both, and\n`piecemeal chapter 4` prints one. For a client of your own, in any language:\n`piecemeal chapter your-own-client`.\n\nExample, with no network at all:\n  piecemeal decode d3:cow3:mooe"
 )]
 struct Cli {
     #[command(flatten)]

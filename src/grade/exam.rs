@@ -242,7 +242,10 @@ fn decided(result: &Graded, control: Option<Option<&Graded>>) -> Option<Graded> 
             if control.status == Status::Passed || result.status == Status::Failed {
                 return Some(result.clone());
             }
-            let what = format!("not counted: its control {} fails", control.check.id);
+            let what = format!(
+                "not counted until {} passes: a client that always fails would pass this one",
+                control.check.id
+            );
             Some(Graded {
                 status: Status::NotCounted,
                 miss: Some(Miss::new(what)),

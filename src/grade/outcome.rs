@@ -49,10 +49,21 @@ impl Outcome {
         text.strip_suffix('\n').map(|text| text.trim_end_matches('\r')).unwrap_or(&text).to_owned()
     }
 
-    /// Returns the last line of stderr that says something, safe to print.
+    /// Returns the line of stderr that says most, safe to print: the last one that names an error,
+    /// or else the last. Some languages print the error first, and then where it happened.
     pub fn last_words(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.stderr);
-        let line = text.lines().rfind(|line| !line.trim().is_empty())?.trim();
+        let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let tells = |line: &&str| {
+            let place = ["at ", "Node.js v", "note: ", "File "];
+            !place.iter().any(|start| line.starts_with(start))
+        };
+        let names = |line: &&str| {
+            tells(line) && ["rror", "xception", "panic"].iter().any(|word| line.contains(word))
+        };
+        let line =
+            lines().rfind(names).or_else(|| lines().rfind(tells)).or_else(|| lines().next_back());
+        let line = line?;
         Some(printable(&line.chars().take(120).collect::<String>()))
     }
 
@@ -82,9 +93,22 @@ impl Outcome {
     /// # Errors
     /// If it ended in another way, or printed something else.
     pub fn prints(&self, expected: &str) -> Result<(), Miss> {
-        self.succeeds()?;
         let (expected, found) = (expected.trim_end_matches('\n'), self.text());
-        ensure(found == expected, || difference(expected, &found))
+        self.succeeds().map_err(|miss| match self.end {
+            End::OutOfTime if found == expected => miss
+                .likely("the answer was right, but the program does not end: close the connection"),
+            _ => miss,
+        })?;
+        ensure(found == expected, || {
+            let miss = difference(expected, &found);
+            let what = format!("`{}`: {}", self.arguments, miss.what);
+            let miss = Miss { what, ..miss };
+            if found.lines().any(|line| line == expected) {
+                miss.likely("the answer is there, but not alone: print anything else on stderr")
+            } else {
+                miss
+            }
+        })
     }
 
     /// Insists on exit code 0 and these lines on stdout, in any order.
@@ -121,7 +145,7 @@ impl Outcome {
         match self.end {
             End::Code(0) => Err(Miss::new(format!("`{}` ended as if all were well", self.arguments))
                 .instead(
-                    "exit code 1, and a sentence on stderr",
+                    "an exit code from 1 to 125, and a sentence on stderr",
                     match self.text() {
                         text if text.is_empty() => "exit code 0".to_owned(),
                         text => format!("exit code 0, and {} on stdout", shown(&text)),
@@ -135,7 +159,7 @@ impl Outcome {
                 Miss::new("it refused without a word").half().likely("say on stderr what is wrong")
             }),
             End::Code(code) => Err(Miss::new(format!("it ended with exit code {code}"))
-                .instead("exit code 1, and a sentence on stderr", format!("exit code {code}"))),
+                .instead("an exit code from 1 to 125, and a sentence on stderr", format!("exit code {code}"))),
             _ => Err(self.with_last_words(self.not_ended())),
         }
     }

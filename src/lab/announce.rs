@@ -224,12 +224,12 @@ fn hint(value: &[u8]) -> &'static str {
     let text = std::str::from_utf8(value);
     if value.len() == 40 && value.iter().all(u8::is_ascii_hexdigit) {
         "send the 20 raw bytes, percent-encoded, not hex"
-    } else if value.contains(&b'%') {
-        "they were percent-encoded twice"
     } else if text.is_ok_and(|text| {
         !text.is_ascii() && (text.chars().count() == 20 || text.contains('\u{fffd}'))
     }) {
         "they were taken for text, which spoils them; percent-encode the bytes one by one"
+    } else if value.contains(&b'%') {
+        "they were percent-encoded twice"
     } else if matches!(value.len(), 27 | 28)
         && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte))
     {

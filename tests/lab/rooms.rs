@@ -85,28 +85,34 @@ fn a_port_that_is_read_low_byte_first_is_told() {
         return;
     }
     let (content, notes) = (content(), Notes::default());
-    let plan = Plan { port: 6881, ..Plan::default() };
-    // The labs of other tests have lower numbers, so that the port is free at most of these.
-    let start = |number| {
+    // A port that the system has just had free, and that is one low byte first as well.
+    let start = |number: u8| {
+        let host = Ipv4Addr::new(127, 0, 0, number);
+        let port = TcpListener::bind((host, 0)).and_then(|free| free.local_addr()).expect("a port");
+        let plan = Plan { port: port.port(), ..Plan::default() };
         let contents = std::slice::from_ref(&content);
-        Seeder::start(number, contents, &plan, notes.clone()).expect("a seeder")
+        let seeder = Seeder::start(number, contents, &plan, notes.clone()).expect("a seeder");
+        let swapped = plan.port.swap_bytes();
+        let listens = TcpListener::bind((seeder.address().ip(), swapped)).is_err();
+        (swapped >= 1024 && listens && seeder.address().port() == plan.port).then_some(seeder)
     };
-    let mut seeders = (100..200).map(start);
-    let seeder =
-        seeders.find(|seeder| seeder.address().port() == 6881).expect("the port is free somewhere");
-    assert!(Client::dial((seeder.address().ip(), 57_626).into()).is_over());
+    let seeder = (100..200).find_map(start).expect("such a port is free somewhere");
+    let (port, here) = (seeder.address().port(), seeder.address().ip());
+    let swapped = port.swap_bytes();
+    assert!(Client::dial((here, swapped).into()).is_over());
     let mut seen = Vec::new();
     soon("it is told", || {
         seen.extend(notes.take());
         !seen.is_empty()
     });
-    assert_eq!(seen[0].who, format!("{}:57626", seeder.address().ip()));
-    assert!(seen[0].text.contains("it dials port 57626, which is 6881 low byte first"), "{seen:?}");
+    assert_eq!(seen[0].who, format!("{here}:{swapped}"));
+    let told = format!("it dials port {swapped}, which is {port} low byte first");
+    assert!(seen[0].text.contains(&told), "{seen:?}");
     assert_eq!(seen[0].json["see"], "piecemeal chapter 3");
     // It does not outlive its seeder.
     let there = seeder.address().ip();
     drop(seeder);
-    soon("nobody listens", || TcpStream::connect((there, 57_626)).is_err());
+    soon("nobody listens", || TcpStream::connect((there, swapped)).is_err());
 }
 
 #[test]

@@ -94,6 +94,8 @@ fn dictionaries(scene: &mut Scene) -> Finding {
     let (first, second) = (format!("a{word}"), format!("b{word}"));
     decodes(scene, &json!({}))?;
     decodes(scene, &json!({ &*first: number, &*second: word }))?;
+    // Keys that a language may take for numbers, or for a part of its own.
+    decodes(scene, &json!({ "10": number, "2": word, "__proto__": number }))?;
     decodes(scene, &json!({ "e": { &*first: [word, { "l": number }], &*second: {} }, "i": "e" }))
 }
 
@@ -111,7 +113,7 @@ fn bytes_in_hex(scene: &mut Scene) -> Finding {
         let outcome = scene.run(&[OsStr::new("decode"), value])?;
         shows(&outcome, &expected).map_err(|miss| {
             miss.likely(
-                "a bencoded string is bytes: what is not UTF-8 is shown as {\"$hex\":\"…\"}",
+                "a bencoded string is bytes: what is not UTF-8 is shown as {\"$hex\":\"…\"}; if only ef bf bd comes, your language has spoilt the argument: get it as bytes",
             )
         })?;
     }

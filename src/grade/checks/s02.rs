@@ -9,7 +9,7 @@ use crate::grade::scene::Scene;
 use made::Made;
 
 const METAINFO: &str = "BEP 3, metainfo files";
-const CONTRACT: &str = "docs/your-own-client.md";
+const CONTRACT: &str = "your-own-client";
 
 /// The checks of stage 2.
 pub const CHECKS: &[Check] = &[

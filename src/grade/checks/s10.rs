@@ -12,7 +12,7 @@ use crate::grade::scene::Scene;
 const PIECES: &str = "BEP 3, pieces";
 const FILES: &str = "BEP 3, files";
 const METAINFO: &str = "BEP 3, metainfo files";
-const CONTRACT: &str = "docs/your-own-client.md";
+const CONTRACT: &str = "your-own-client";
 
 /// The checks of stage 10.
 pub const CHECKS: &[Check] = &[

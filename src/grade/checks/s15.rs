@@ -20,7 +20,7 @@ pub(super) use content::is_whole;
 
 const MESSAGES: &str = "BEP 3, peer messages";
 const PEERS: &str = "BEP 3, peer protocol";
-const CONTRACT: &str = "docs/your-own-client.md";
+const CONTRACT: &str = "your-own-client";
 
 /// The name of the output in the folder of a check.
 pub(super) const OUT: &str = "out.bin";

@@ -19,7 +19,7 @@ use taker::{all_blocks, blocks};
 
 const HANDSHAKE: &str = "BEP 3, handshake";
 const MESSAGES: &str = "BEP 3, peer messages";
-const CONTRACT: &str = "docs/your-own-client.md";
+const CONTRACT: &str = "your-own-client";
 
 /// The checks of stage 16.
 pub const CHECKS: &[Check] = &[
