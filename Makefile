@@ -1,10 +1,11 @@
 # A thin front for cargo: each target is one or two commands you can also type.
 
-.PHONY: help demo test check docs book archive pictures steady prefixes interop page fuzz soak bench
+.PHONY: help demo test grade check docs book archive pictures steady prefixes interop page fuzz soak bench
 
 help:
 	@echo "make demo      download from a swarm inside this process; no network needed"
 	@echo "make test      all tests that need no other program (under 3 minutes)"
+	@echo "make grade     the judge, with clients in Python and C, good and bad, and a class of hostile ones"
 	@echo "make steady    the tests many times on busy cores; ROUNDS=3 LOAD=4, more in tests/steady.py"
 	@echo "make check     formatting, clippy, documentation"
 	@echo "make docs      run the transcripts in docs/ and README.md, and write their new output"
@@ -25,6 +26,10 @@ demo:
 test:
 	RUST_TEST_THREADS=6 cargo test --locked
 	cd docs/book && cargo test --locked
+
+# A minute: clients in Python and in C, and copies with a mistake each; hostile submissions.
+grade:
+	cargo test --locked --test grade
 
 # Twenty minutes for ten rounds on two cores. Not in CI: what it finds depends on chance.
 steady:

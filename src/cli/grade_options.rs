@@ -1,6 +1,7 @@
 //! Options of `grade`: which checks, whose dice, and where the reports go. (grade)
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use piecemeal::grade::check::Check;
@@ -169,7 +170,11 @@ pub fn learner(command: &[OsString], shown: Option<&str>, exam: &Exam) -> Result
     let learner = Learner::new(command).map_err(|error| {
         let shown = shown.map_or_else(|| program.to_string_lossy(), Into::into);
         Failure::new(BAD_INPUT, format!("{shown} cannot be started: {error}"))
-            .help("check its path and its permissions; a script needs its interpreter in front")
+            .help(match error.kind() {
+                ErrorKind::PermissionDenied => "make it executable: chmod +x",
+                ErrorKind::NotFound => "check its path, and the folder you are in",
+                _ => "a script needs its interpreter in front: -- python3 my_client.py",
+            })
             .see(PAGE)
     })?;
     let learner = learner.stopped_by(exam.stop.clone());

@@ -95,10 +95,17 @@ fn one(exam: &Exam, number: usize) -> Exam {
 fn round(exam: &Exam, command: &[OsString], lines: &mut GradeLines) -> Result<Report, Failure> {
     // Each time again: the command may have become slower, or may not start any more.
     let learner = learner(command, None, exam)?;
-    let report = exam.run(&learner, |_| {});
+    // What is next is known long before all is: it is shown at once.
+    let mut shown = false;
+    let report = exam.run(&learner, |graded| {
+        if graded.status != Status::Passed && !shown {
+            shown = true;
+            lines.graded(graded);
+        }
+    });
     let passed = report.graded.iter().filter(|graded| graded.status == Status::Passed).count();
     match report.next() {
-        Some(next) => lines.graded(next),
+        Some(_) => {}
         None if exam.checks.len() == 1 => report.graded.iter().for_each(|one| lines.graded(one)),
         None => print_line("all is passed"),
     }

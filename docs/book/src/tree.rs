@@ -7,6 +7,9 @@ use std::{fs, io};
 use crate::items::{self, Item};
 use crate::markdown::Document;
 
+/// What no chapter is about: the judge of other people's clients, and its actors.
+const LEFT_OUT: [&str; 2] = ["src/actors", "src/grade"];
+
 /// The crate's files.
 pub struct Tree {
     /// Where they are.
@@ -26,11 +29,11 @@ pub struct Source {
 }
 
 impl Tree {
-    /// Reads README.md, docs/, src/ and the tests of the stages.
+    /// Reads README.md, docs/, src/ without what is left out, and the tests of the stages.
     pub fn read(root: &Path) -> io::Result<Tree> {
         let mut tree =
             Tree { root: root.to_owned(), sources: BTreeMap::new(), documents: BTreeMap::new() };
-        tree.add_sources("src", &|_| true)?;
+        tree.add_sources("src", &|path| !LEFT_OUT.contains(&group_of(path)))?;
         tree.add_sources("tests", &|path| stage_number(path).is_some())?;
         tree.add_document("README.md")?;
         for name in names(&root.join("docs"))?.into_iter().filter(|name| name.ends_with(".md")) {
