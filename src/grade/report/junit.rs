@@ -80,7 +80,7 @@ fn case(graded: &Graded, out: &mut String) {
             if let Some(hint) = hint(graded) {
                 text += &format!("\nlikely: {hint}");
             }
-            text += &format!("\n{}; docs/{}.md", check.clause, chapter(check.stage()));
+            text += &format!("\n{}; piecemeal chapter {}", check.clause, check.stage());
             let _ = writeln!(
                 out,
                 ">\n      <failure message=\"{what}\" type=\"{}\">{}</failure>\n    </testcase>",

@@ -77,7 +77,7 @@ fn missed_check(graded: &Graded, out: &mut String) {
     if let Some(hint) = hint(graded) {
         let _ = writeln!(out, "\nLikely: {}", escaped(&hint));
     }
-    let _ = writeln!(out, "\n{}; `docs/{}.md`", escaped(check.clause), chapter(check.stage()));
+    let _ = writeln!(out, "\n{}; `piecemeal chapter {}`", escaped(check.clause), check.stage());
 }
 
 /// Escapes what Markdown, or HTML inside it, would obey.
