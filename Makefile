@@ -1,18 +1,22 @@
 # A thin front for cargo: each target is one or two commands you can also type.
 
-.PHONY: help demo test grade check docs book archive pictures steady prefixes interop page fuzz soak bench
+.PHONY: help demo test starter exercises exercises-all grade check docs book archive kit pictures steady prefixes plants interop page fuzz soak bench
 
 help:
 	@echo "make demo      download from a swarm inside this process; no network needed"
 	@echo "make test      all tests that need no other program (under 3 minutes)"
+	@echo "make starter   STAGE=05: a project with functions to write; HOLE=frame for one, OUT=../my-stage-05 for where"
+	@echo "make exercises each function that a starter leaves empty is missed by a test; exercises-all tries every one"
 	@echo "make grade     the judge, with clients in Python and C, good and bad, and a class of hostile ones"
 	@echo "make steady    the tests many times on busy cores; ROUNDS=3 LOAD=4, more in tests/steady.py"
 	@echo "make check     formatting, clippy, documentation"
 	@echo "make docs      run the transcripts in docs/ and README.md, and write their new output"
 	@echo "make book      the chapters with their source beside them, in target/book (docs/book/install.sh)"
 	@echo "make archive   the source and the book in one file, target/piecemeal-VERSION.tar.gz"
+	@echo "make kit       a course for a room without internet, target/piecemeal-kit-VERSION.tar.gz; PROFILE=dev is faster"
 	@echo "make pictures  draws the two pictures of the README again; needs mdBook and Chromium"
 	@echo "make prefixes  stages 1..N compile and pass their tests alone, for every N"
+	@echo "make plants    wrong solutions, one at a time: a test catches each, and says what is wrong"
 	@echo "make interop   against real clients and trackers (tests/interop/install.sh)"
 	@echo "make page      the page of a capture and the book in a real browser: Chromium, from tests/interop/install.sh"
 	@echo "make fuzz      libFuzzer on everything that reads bytes from strangers, MINUTES=1 each (cargo-fuzz)"
@@ -26,8 +30,24 @@ demo:
 test:
 	RUST_TEST_THREADS=6 cargo test --locked
 	cd docs/book && cargo test --locked
+	cd tests/starter && cargo test --locked
 
-# A minute: clients in Python and in C, and copies with a mistake each; hostile submissions.
+# The folder is a project of its own: it needs nothing from here afterwards.
+starter:
+	@cargo run --locked --quiet --manifest-path tests/starter/Cargo.toml -- new . "$(STAGE)" "$(HOLE)" "$(OUT)"
+
+# Whole for the stages that have changed, and one function of each other stage. It makes
+# tests/starter/matrix.toml again, which says what a starter's `make check` runs. Nobody debugs
+# these builds, and without symbols they link faster.
+exercises:
+	CARGO_PROFILE_DEV_DEBUG=0 cargo run --locked --quiet --manifest-path tests/starter/Cargo.toml -- exercises . $(STAGE)
+	cd tests/starter && cargo test --locked --test making -- --ignored
+
+# Half an hour on two cores.
+exercises-all:
+	CARGO_PROFILE_DEV_DEBUG=0 cargo run --locked --quiet --manifest-path tests/starter/Cargo.toml -- exercises . all
+
+# Two minutes: clients in Python and in C, and copies with a mistake each; hostile submissions.
 grade:
 	cargo test --locked --test grade
 
@@ -42,6 +62,7 @@ check:
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
 	cd docs/book && cargo fmt --check && cargo clippy --locked --all-targets -- -D warnings
+	cd tests/starter && cargo fmt --check && cargo clippy --locked --all-targets -- -D warnings
 
 # Read `git diff docs README.md` afterwards. `make test` fails while this would change anything.
 docs:
@@ -64,8 +85,16 @@ archive: book
 	tar -rf target/$$name.tar --transform "s,^target/book,$$name/book," target/book && \
 	gzip -9f target/$$name.tar && echo target/$$name.tar.gz
 
+# The program, the book, vendored crates and a starter for each stage; tried without a network.
+kit: book
+	PROFILE=$(PROFILE) tests/starter/kit.sh
+
 prefixes:
 	cargo test --locked --test prefixes -- --nocapture
+
+# The words of each failing test are shown as well: read them after a change to a test's message.
+plants:
+	cargo test --locked --test plants -- --nocapture
 
 interop:
 	cargo test --locked --test interop -- --nocapture --test-threads=1

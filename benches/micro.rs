@@ -1,19 +1,23 @@
-//! Micro-benchmarks: bencode, message framing, the work queue, and what a wiretap costs.
+//! Micro-benchmarks: bencode, message framing, the work queue, what a block costs, and a wiretap.
 //!
 //! `cargo bench --locked --bench micro`, and a word behind `--` to run only some.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use piecemeal::s01_bencode::decode;
 use piecemeal::s01_bencode::encode::{bytes, dictionary, integer, list};
+use piecemeal::s02_metainfo::piece_check::sha1_hasher;
 use piecemeal::s02_metainfo::{Info, Metainfo};
 use piecemeal::s04_handshake::transport::{Transport, pair};
 use piecemeal::s05_messages::bitfield::{Bitfield, PeerPieces};
 use piecemeal::s05_messages::{BLOCK_LENGTH, Message, MessageReader, Request};
+use piecemeal::s07_extension::Extensions;
+use piecemeal::s07_extension::dont_have::DontHave;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_work_queue::WorkQueue;
 use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
@@ -86,7 +90,8 @@ fn messages_write_requests(bencher: Bencher, count: u32) {
 /// A queue, and 200 peers: seeds, or peers with every second piece.
 fn queue(pieces: u32, seeds: bool) -> Vec<Claimant> {
     let info = Info::from_bytes(&info(pieces)).expect("the torrent is right");
-    let queue = WorkQueue::new(Arc::new(info), &Bitfield::new(pieces));
+    let (none, all) = (Bitfield::new(pieces), Bitfield::full(pieces));
+    let queue = WorkQueue::new(Arc::new(info), &none, &all);
     (0..200).map(|peer| join(&queue, peer, pieces, seeds)).collect()
 }
 
@@ -157,6 +162,32 @@ fn queue_claim_and_done_of_all(bencher: Bencher, pieces: u32) {
             }
             shares
         });
+}
+
+const BLOCK: usize = BLOCK_LENGTH as usize;
+
+/// What each block costs to hash, if the hash is known when this is compiled.
+#[divan::bench]
+fn block_sha1(bencher: Bencher) {
+    let (block, mut hash) = ([0; BLOCK], Sha1::new());
+    bencher
+        .counter(BytesCount::new(BLOCK))
+        .bench_local(|| Digest::update(&mut hash, black_box(&block)));
+}
+
+/// The same behind [`PieceHasher`], as a piece of any torrent is hashed.
+#[divan::bench]
+fn block_piece_hasher(bencher: Bencher) {
+    let (block, mut hash) = ([0; BLOCK], black_box(sha1_hasher()));
+    bencher.counter(BytesCount::new(BLOCK)).bench_local(|| hash.update(black_box(&block)));
+}
+
+/// What a session spends before each read on extensions that may speak by the clock.
+#[divan::bench]
+fn block_extensions_tick(bencher: Bencher) {
+    let mut extensions = Extensions::new(vec![Box::new(DontHave)]);
+    let (now, mut out) = (Instant::now(), Vec::new());
+    bencher.bench_local(|| extensions.tick(black_box(now), &mut out));
 }
 
 /// A wiretap that writes to nobody.

@@ -1,7 +1,8 @@
 //! The actors: scripted peers, leeches and trackers that behave well, or as badly as they are told.
 //!
 //! The tests talk to them, and so does whatever judges a client. An actor does what its plan or its
-//! script says, and records every byte both ways.
+//! script says, and records every byte both ways. The lab's seeders take their quirks from the same
+//! plans.
 //!
 //! * **Builds on:** nothing. No stage is imported, and the few lines of bencode and of wire format
 //!   that the actors need are written a second time. The same error in our encoder and our decoder
@@ -16,6 +17,9 @@
 //! FakeUdpTracker   a UDP tracker, a closure for each packet
 //! ```
 //! # Decisions
+//! * **What a plan makes of a good peer's bytes is in [`twists`],** which knows no socket and no
+//!   clock. The lab's seeders have a conversation of their own, in which they tell a client what is
+//!   wrong with it, and say the same wrong bytes.
 //! * **No actor punishes what the protocol allows:** a second connection, a keep-alive, requests in
 //!   any order, an early hang-up.
 //! * **Nothing a client does makes an actor panic.** The code that drives the actor decides what
@@ -36,6 +40,7 @@ pub mod scripted;
 pub mod talk;
 pub mod torrent;
 pub mod tracker;
+pub mod twists;
 pub mod udp_tracker;
 pub mod wire;
 

@@ -15,6 +15,7 @@ pub mod crowd_moves;
 pub mod crowd_story;
 pub mod crowd_table;
 pub mod demo_report;
+pub mod discovery;
 pub mod discretion;
 pub mod draft_options;
 pub mod event_report;
@@ -32,8 +33,10 @@ pub mod info_from;
 pub mod interrupt;
 pub mod lab_options;
 pub mod listening;
+pub mod local_discovery;
 pub mod magnet_link;
 pub mod magnet_peers;
+pub mod neighbors_story;
 pub mod one_session;
 pub mod output_file;
 pub mod output_options;
@@ -49,6 +52,7 @@ pub mod screen;
 pub mod serve_one_by_one;
 pub mod size;
 pub mod stage_table;
+pub mod swarm_sheet;
 pub mod torrent_file;
 pub mod torrent_text;
 pub mod tracing;
@@ -68,6 +72,7 @@ use screen::narrator::Narrator;
 use serde::Serialize;
 
 /// Returns the text without passkeys and passwords, unless `--show-secrets` asks for them.
+#[allow(clippy::match_single_binding)] // before stage 3 there is only the last arm
 pub fn shown(text: &str) -> String {
     match text {
         _ if discretion::wanted() => discretion::hide(text), // plugged in
@@ -184,6 +189,8 @@ pub struct Options {
     /// Give up after this long: in all (4 s), or without a live peer (downloads, 60 s)
     #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
+    #[command(flatten)] // discovery is plugged in
+    pub discovery: discovery::DiscoveryOptions, // plugged in
     #[command(flatten)] // tracing is plugged in
     pub tracing: tracing::TraceOptions, // plugged in
 }

@@ -3,7 +3,7 @@
 //! A line that ends in `// plugged in` belongs to a later stage or to an unnumbered
 //! module: an early checkpoint of the crate is made by deleting such lines.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::cli::failure::Failure;
 use crate::cli::{Answer, Options};
@@ -20,6 +20,16 @@ macro_rules! commands {
         pub enum Command { $($name($name::Args),)* }
 
         impl Command {
+            /// Returns the command line of the command with this name, without the others.
+            pub fn alone(name: &str) -> Option<clap::Command> {
+                match name.replace('-', "_").as_str() {
+                    $(stringify!($name) => {
+                        Some($name::Args::augment_args(clap::Command::new(stringify!($name))))
+                    })*
+                    _ => None,
+                }
+            }
+
             /// Runs the command.
             pub fn run(self, options: &Options) -> Result<Answer, Failure> {
                 if options.show_secrets { crate::cli::discretion::show() } // plugged in
@@ -56,9 +66,12 @@ commands! {
     serve,
     seed,
     scrape,
+    pex_peers,
+    lsd_peers,
     lab,
     grade,
     tracker,
+    swarm_sheet,
     demo,
     explain,
     replay,

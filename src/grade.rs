@@ -27,6 +27,7 @@
 pub mod check;
 pub mod checks;
 pub mod class;
+mod crash;
 #[cfg(target_os = "linux")]
 mod descendants;
 pub mod dice;
@@ -41,6 +42,7 @@ pub mod miss;
 pub mod outcome;
 mod process;
 pub mod report;
+pub mod room;
 pub mod scene;
 pub mod watch;
 

@@ -5,7 +5,8 @@
 //! that is still being written: the lab says what is wrong with the messages it gets.
 //!
 //! * **Run it:** `piecemeal lab`, and for a class `piecemeal tracker`
-//! * **Builds on:** the stages' own encoders and decoders, from the other side
+//! * **Builds on:** the stages' own encoders and decoders, from the other side; the actors' plans,
+//!   for what a seeder says, right or wrong
 //!
 //! # Who is there
 //! ```text
@@ -18,8 +19,9 @@
 //!   fails leaves nothing behind.
 //! * **Faults are made on purpose** ([`seeder::Fault`]), since a swarm in which
 //!   everything works shows little of what a client must be able to handle.
-//! * **A quirk is one thing.** A seeder with a [`seeder::quirk::Quirk`] is like the others in all
-//!   else, and still says what is wrong with a client. So a client that fails knows why.
+//! * **A quirk is one thing.** A seeder with a [`seeder::quirk::Quirk`] has an actor's plan. In all
+//!   else it is like the others, and still says what is wrong with a client. So a client that fails
+//!   knows why.
 //! * **Content is held in memory,** which bounds its size. Real seeders have files, and
 //!   can share the tracker.
 //! * **Left out:** leeching, choking by merit, the fast extension: a lab's seeders only
@@ -45,13 +47,17 @@ mod udp_tracker;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use self::content::Content;
 use self::notes::Notes;
-use self::seeder::{Plan, Seeder};
+use self::seeder::{Holds, Plan, Seeder};
 use self::tracker::LabTracker;
+use self::tracker_state::lock;
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::MetainfoError;
+use crate::s19_pex::message::PexFlags;
+use crate::s19_pex::{Gossip, Neighbor};
 
 /// The tracker's port in the chapters, if it is free.
 pub const TRACKER_PORT: u16 = 6969;
@@ -116,8 +122,18 @@ impl Lab {
         let seeded: Vec<Content> =
             contents.iter().filter(|content| content.seeded).cloned().collect();
         let mut seeders = Vec::new();
+        let neighbors = Arc::new(Mutex::new(Vec::<Neighbor>::new()));
         for (number, plan) in (1..).zip(plans) {
-            let seeder = Seeder::start(number, &seeded, plan, notes.clone())?;
+            // Each names all others, as if it were connected to them, which costs no connection.
+            let known = Arc::clone(&neighbors);
+            let gossip = Gossip::new(move || {
+                let others = lock(&known).clone().into_iter();
+                others.filter(|other| other.peer_id != seeder::peer_id(number)).collect()
+            });
+            let seeder = Seeder::start(number, &seeded, plan, &gossip, notes.clone())?;
+            let flags = PexFlags::REACHABLE.with(PexFlags::SEED, plan.holds == Holds::All);
+            let (address, peer_id) = (seeder.address(), seeder.peer_id());
+            lock(&neighbors).push(Neighbor { address, peer_id, flags });
             for content in &seeded {
                 tracker.add_peer(content.info_hash(), seeder.peer_id(), seeder.address());
             }

@@ -18,16 +18,18 @@
 //! | [`s10_storage`] | pieces and files; create, verify, resume | 3, 19, 47 | `create`, `verify` |
 //! | [`s11_work_queue`] | who fetches which piece: one Mutex, leases, rarest first | 3 | `work_queue` |
 //! | [`s12_session`] | one peer, one thread, one loop | 3, 6, 10, 21, 54 | `download_from` |
-//! | [`s13_peer_sources`] | where peers come from, again and again | 3, 12, 31 | `announce` |
+//! | [`s13_peer_sources`] | where peers come from, again and again | 3, 12, 27, 31 | `announce` |
 //! | [`s14_peer_list`] | whom to dial, who gets a place, who is banned | 3 | `peer_list` |
 //! | [`s15_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
 //! | [`s16_uploading`] | answer requests with verified blocks | 3, 6, 54 | `serve` |
 //! | [`s17_seeding`] | listen, choose whom to give to, stay | 3, 6, 21 | `seed` |
 //! | [`s18_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
+//! | [`s19_pex`] | peers tell each other about their peers | 11, 27 | `pex_peers` |
+//! | [`s20_lsd`] | who in this room has the torrent | 14, 27 | `lsd_peers` |
 //! | [`report`] | why a download waits, and why it failed, in words | | |
 //! | [`trace`] | what the bytes on the wire mean, field by field | | `explain`, `replay` |
 //! | [`actors`] | scripted peers and trackers, for tests and for a judge of clients | | |
-//! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `demo` |
+//! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `swarm_sheet`, `demo` |
 //! | [`grade`] | checks a client in any language, with peers that misbehave | | `grade` |
 //!
 //! `piecemeal stages` prints this table.
@@ -52,6 +54,8 @@ pub mod s15_swarm;
 pub mod s16_uploading;
 pub mod s17_seeding;
 pub mod s18_udp_tracker;
+pub mod s19_pex;
+pub mod s20_lsd;
 
 pub mod actors;
 pub mod grade;
@@ -130,3 +134,15 @@ struct Chapter17;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/18-udp-tracker.md")]
 struct Chapter18;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/19-pex.md")]
+struct Chapter19;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/20-lsd.md")]
+struct Chapter20;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/answers.md")]
+struct ChapterAnswers;

@@ -9,7 +9,7 @@ mod commands;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser};
 
 use cli::failure::Failure;
 use cli::{Answer, Options, exit_code, unprintable, write_json};
@@ -63,7 +63,10 @@ fn main() -> ExitCode {
 /// Options that all commands take are listed once, in `piecemeal --help`. The help of
 /// each command refers to them, and fits on a screen.
 pub fn command_line() -> clap::Command {
-    let mut cli = Cli::command();
+    with_shared_options(Cli::command())
+}
+
+fn with_shared_options(mut cli: clap::Command) -> clap::Command {
     let shared: Vec<Arg> = cli
         .get_arguments()
         .filter(|arg| arg.is_global_set())
@@ -82,8 +85,20 @@ pub fn command_line() -> clap::Command {
 }
 
 /// Parses the arguments.
+///
+/// If the first one is a command and all is well, the options of the others are never made: they,
+/// and the code that makes them, would stay in memory for as long as the command runs.
 fn parse() -> Result<Cli, clap::Error> {
-    Cli::from_arg_matches(&command_line().try_get_matches_from(std::env::args_os())?)
+    let first = std::env::args_os().nth(1);
+    let alone = first.and_then(|name| Command::alone(name.to_str()?)).and_then(|command| {
+        let cli = Options::augment_args(clap::Command::new("piecemeal")).subcommand(command);
+        with_shared_options(cli).try_get_matches_from(std::env::args_os()).ok()
+    });
+    let matches = match alone {
+        Some(matches) => matches,
+        None => command_line().try_get_matches_from(std::env::args_os())?,
+    };
+    Cli::from_arg_matches(&matches)
 }
 
 /// Shows the example of the command whose arguments were wrong.

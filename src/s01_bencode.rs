@@ -35,6 +35,7 @@ pub mod encode;
 pub mod forgiving;
 pub mod limits;
 pub mod rules;
+mod shown;
 
 use std::fmt;
 
@@ -55,7 +56,7 @@ pub const MAX_ITEMS: usize = 3_000_000;
 ///
 /// Two values are equal only if their bytes are: a dictionary with its keys reordered is another
 /// value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Value<'a> {
     /// The bytes this value was decoded from, `d` to `e` for a dictionary.
     pub raw: &'a [u8],
@@ -64,7 +65,7 @@ pub struct Value<'a> {
 }
 
 /// The four types of bencode.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Kind<'a> {
     /// `i-7e`
     Integer(i64),

@@ -14,6 +14,7 @@
 //! d
 //!   8:announce       the URL of a tracker
 //!   13:announce-list tiers of such URLs (BEP 12); replaces announce
+//!   5:nodes, 8:url-list   other places to look (BEP 5, 19)
 //!   4:info           d                                   <- from this d ..
 //!                      4:name         a file, or a folder
 //!                      12:piece length bytes in a piece
@@ -30,6 +31,7 @@
 //!   info hash for the first torrent with a key it does not know.
 //! * **[`PieceIndex`] is made only here,** so holding one proves that the piece
 //!   exists.
+//! * **[`piece_check`] hashes pieces** for all stages: SHA-1 need not be the only way.
 //! * **Names are untrusted.** [`paths`] turns them into paths that are safe to
 //!   join to an output folder.
 //! * **Left out:** version 2 torrents (BEP 52). A hybrid one is read as version 1.
@@ -37,18 +39,23 @@
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
 mod keys;
+mod names;
+pub mod other_sources;
 pub mod paths;
+pub mod piece_check;
 pub mod trackers;
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use sha1::{Digest, Sha1};
 use thiserror::Error;
 
 use self::keys::{TEXT, broken, need, shortened};
+pub use self::names::{InfoHash, Names};
+use self::piece_check::{PieceCheck, PieceHashes};
 use crate::s01_bencode::forgiving::PassedOver;
 use crate::s01_bencode::{BencodeError, Value, counted, decode, decode_prefix, printable};
 
@@ -62,30 +69,6 @@ pub const MAX_PIECE_LENGTH: u64 = 512 << 20;
 /// The longest comment or program name that is kept, in bytes: more than anyone reads. The
 /// rest is cut off.
 pub const MAX_TEXT_LENGTH: usize = 16 << 10;
-
-/// The SHA-1 of the raw info dictionary: the torrent's name (BEP 3). On the wire it is the
-/// 20 bytes; for people it is 40 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct InfoHash(pub [u8; 20]);
-
-impl InfoHash {
-    /// Hashes the bytes of an info dictionary, `d` to `e`.
-    pub fn of(raw_info: &[u8]) -> InfoHash {
-        InfoHash(Sha1::digest(raw_info).into())
-    }
-}
-
-impl fmt::Display for InfoHash {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        out.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for InfoHash {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        write!(out, "InfoHash({self})")
-    }
-}
 
 /// The number of a piece that exists, counted from 0. Only [`Info`] makes them, so functions
 /// that take one need no error for a piece that does not exist. A number from the wire is a
@@ -117,6 +100,10 @@ pub struct Metainfo {
     /// Tracker URLs in tiers: those of one tier are alternatives. From `announce-list` if it has a
     /// usable URL, else the single URL of `announce`.
     pub tiers: Vec<Vec<String>>,
+    /// `nodes`: ways into the DHT, each a host and a port (BEP 5).
+    pub nodes: Vec<(String, u16)>,
+    /// `url-list`: web servers that also have the content (BEP 19).
+    pub web_seeds: Vec<String>,
     /// What the content is.
     pub info: Info,
     /// `comment`: free text from whoever made the torrent.
@@ -169,6 +156,8 @@ impl Metainfo {
             });
         }
         let tiers = trackers::tiers(&top, &mut notes);
+        let nodes = other_sources::nodes(&top, &mut notes);
+        let web_seeds = other_sources::web_seeds(&top, &mut notes);
         let mut text = |key: &str| {
             let text = notes.read(&top, key, TEXT, Value::text)?;
             Some(shortened(key, text, &mut notes))
@@ -178,6 +167,8 @@ impl Metainfo {
             notes.read(&top, "creation date", "seconds since 1970", Value::unsigned);
         Ok(Metainfo {
             tiers,
+            nodes,
+            web_seeds,
             info,
             comment,
             created_by,
@@ -198,7 +189,7 @@ impl Metainfo {
 /// files    | first       | second   | third                  |   end to end, in this order
 /// pieces   | 0     | 1     | 2     | 3     | 4     | 5     | 6|   one length, but for the last
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Info {
     /// Identifies the torrent everywhere.
     pub info_hash: InfoHash,
@@ -222,8 +213,17 @@ pub struct Info {
     /// What was broken inside and is not needed, or was repaired in a way that the user
     /// should know about: a sentence each, a few at most.
     pub passed_over: Vec<String>,
-    /// The SHA-1 of each piece. Its length is the number of pieces, whatever else is claimed.
-    hashes: Vec<[u8; 20]>,
+    /// Recognizes each piece by its hash.
+    pub check: Arc<dyn PieceCheck>,
+    /// The number of pieces. All files together have this many, and there is a hash for each.
+    pieces: u32,
+}
+
+impl PartialEq for Info {
+    /// Compares the bytes that were hashed: everything else was read from them.
+    fn eq(&self, other: &Info) -> bool {
+        self.raw == other.raw
+    }
 }
 
 /// One file of a torrent.
@@ -278,7 +278,7 @@ impl Info {
         let (name, files) =
             if multi_file { paths::many(info, &mut notes)? } else { paths::one(info, &mut notes)? };
         let length = files.last().map_or(0, |last| last.offset + last.length);
-        check_count(hashes.len() as u64, length, piece_length)?;
+        let pieces = count(hashes.len() as u64, length, piece_length)?;
         Ok(Info {
             info_hash: InfoHash::of(info.raw),
             raw: info.raw.to_vec(),
@@ -292,31 +292,34 @@ impl Info {
                 .read_inside(info, "info", "private", "0 or 1", Value::integer)
                 .is_some_and(|private| private != 0),
             passed_over: notes.into_notes(),
-            hashes: hashes.as_chunks().0.to_vec(), // nothing is left over: a multiple of 20
+            check: Arc::new(PieceHashes(hashes.as_chunks().0.to_vec())), // a multiple of 20
+            pieces,
         })
+    }
+
+    /// The names that peers may use for the torrent. A torrent of version 1 has one.
+    pub fn names(&self) -> Names {
+        self.info_hash.into()
     }
 
     /// The number of pieces.
     pub fn piece_count(&self) -> u32 {
-        u32::try_from(self.hashes.len()).expect("at most 2^21 pieces was checked when reading")
+        self.pieces
     }
 
     /// The piece with this number, if there is one: the gate for numbers from the wire.
     pub fn piece(&self, index: u32) -> Option<PieceIndex> {
-        (index < self.piece_count()).then_some(PieceIndex(index))
+        (index < self.pieces).then_some(PieceIndex(index))
     }
 
     /// All pieces in order. The iterator borrows nothing from the [`Info`].
     pub fn pieces(&self) -> impl Iterator<Item = PieceIndex> + use<> {
-        (0..self.piece_count()).map(PieceIndex)
+        (0..self.pieces).map(PieceIndex)
     }
 
-    /// The SHA-1 that the piece's content must have.
-    pub fn piece_hash(&self, piece: PieceIndex) -> [u8; 20] {
-        *self
-            .hashes
-            .get(piece.position())
-            .expect("a PieceIndex is made by its own Info, for a piece that exists")
+    /// The hash that the piece's content must have: 20 bytes of SHA-1.
+    pub fn piece_hash(&self, piece: PieceIndex) -> &[u8] {
+        self.check.expected(piece)
     }
 
     /// Where the piece starts in the whole content, in bytes.
@@ -344,9 +347,9 @@ fn check_version(info: &Value, notes: &mut PassedOver) -> Result<(), MetainfoErr
     }
 }
 
-/// Checks that `pieces`, of `found` bytes, has 20 for each piece (BEP 3). Later code sizes
-/// everything by `pieces`, so it must agree with the files. Content of no bytes has no pieces.
-fn check_count(found: u64, length: u64, piece_length: u64) -> Result<(), MetainfoError> {
+/// Returns the number of pieces that the files make, and checks that `pieces`, of `found` bytes,
+/// has 20 for each of them (BEP 3). Content of no bytes has no pieces.
+fn count(found: u64, length: u64, piece_length: u64) -> Result<u32, MetainfoError> {
     let count = length.div_ceil(piece_length);
     if count > MAX_PIECES {
         return Err(broken("info.pieces", format!("at most {MAX_PIECES} pieces"), count));
@@ -355,7 +358,7 @@ fn check_count(found: u64, length: u64, piece_length: u64) -> Result<(), Metainf
         let expected = format!("{} bytes for {count} pieces", count * 20);
         return Err(broken("info.pieces", expected, format!("{found} bytes")));
     }
-    Ok(())
+    Ok(u32::try_from(count).expect("at most 2^21 was checked above"))
 }
 
 /// Why some bytes are not a torrent we can use.

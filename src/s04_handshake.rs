@@ -32,7 +32,7 @@ use std::io::{self, Read, Write};
 use thiserror::Error;
 
 use crate::s01_bencode::excerpt;
-use crate::s02_metainfo::InfoHash;
+use crate::s02_metainfo::{InfoHash, Names};
 use crate::s03_tracker::PeerId;
 
 /// What every handshake starts with: a length byte, 19 (0x13), and the protocol's name.
@@ -129,7 +129,8 @@ impl Handshake {
     }
 }
 
-/// Sends our handshake, then waits for the peer's.
+/// Sends our handshake, then waits for the peer's. The peer may answer with any of the torrent's
+/// names.
 ///
 /// We write before we read. A peer that offers several torrents cannot answer
 /// until it knows which one we mean. If both sides read first, they would
@@ -140,10 +141,11 @@ impl Handshake {
 pub fn exchange<S: Read + Write>(
     stream: &mut S,
     ours: &Handshake,
+    names: &Names,
 ) -> Result<Handshake, HandshakeError> {
     stream.write_all(&ours.encode()).map_err(HandshakeError::ended)?;
     let theirs = Handshake::read_from(stream)?;
-    if theirs.info_hash != ours.info_hash {
+    if !names.has(theirs.info_hash) {
         return Err(HandshakeError::OtherTorrent {
             expected: ours.info_hash,
             found: theirs.info_hash,

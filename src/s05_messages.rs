@@ -27,8 +27,7 @@
 //! * **Framing happens here and nowhere else**, in [`MessageReader`].
 //! * **A message borrows from the buffer it was read into.** A block goes from
 //!   that buffer to the disk without another copy.
-//! * **The buffer grows with the bytes received,** never with what a length prefix
-//!   claims.
+//! * **The buffer grows with the bytes received,** never with what a length prefix claims.
 //! * **Unknown ids are carried, not fatal** ([`Message::Unknown`]): extensions
 //!   add messages, and the extension protocol (stage 7) is itself one of them.
 //! * **Left out:** what the messages do; that begins in stage 9.
@@ -315,7 +314,9 @@ impl<R: Read> MessageReader<R> {
         Ok((rest.len() >= length).then_some(length))
     }
 
-    /// Reads more from the stream, once. The message at `start` is incomplete.
+    /// Reads more from the stream, once. The message at `start` is incomplete. A buffer without
+    /// room doubles first; one that the read has filled grows fourfold after it. An interrupted
+    /// read is no error. A timeout is, and loses nothing. 0 bytes mean that the peer hung up.
     fn fill(&mut self) -> Result<(), MessageError> {
         // If the buffer is full, move what is unread to the front; if nothing is unread, start over
         // there. Doing so before each read would move a message of many parts many times.
@@ -362,7 +363,7 @@ impl<R: Read> MessageReader<R> {
         Ok(())
     }
 
-    /// Makes the next reads return the messages put aside, before anything new.
+    /// Makes the next reads return the messages put aside, once each, before anything new.
     pub fn replay(&mut self) {
         let new = self.buffer.get(self.next..self.end).unwrap_or_default();
         let mut buffer = std::mem::take(&mut self.aside);

@@ -33,14 +33,17 @@
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
 pub mod dont_have;
+pub mod extension;
 pub mod kept;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
+use std::time::Instant;
 
 use thiserror::Error;
 
+use self::extension::{Extension, Reply};
 use self::kept::{LIMITS, add_names, client_name, extension};
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use crate::s01_bencode::{BencodeError, Value, encode};
@@ -182,36 +185,14 @@ impl PeerExtensions {
 /// An extension's own error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// An extension: one value for each peer.
-pub trait Extension: Send {
-    /// The extension's name in `m`.
-    fn name(&self) -> &'static str;
-
-    /// Adds the extension's own keys to our handshake, such as `metadata_size`.
-    fn offer(&self, _ours: &mut ExtensionHandshake) {}
-
-    /// Handles a message from the peer, given without the ids.
-    ///
-    /// # Errors
-    /// If the message breaks the extension's rules; then the connection ends.
-    fn message(&mut self, payload: &[u8], reply: &mut Reply) -> Result<(), BoxError>;
-}
-
-/// What an extension wants done.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Reply {
-    /// Payloads to send to the same extension on the other side.
-    pub send: Vec<Vec<u8>>,
-    /// Pieces that the peer no longer has. Numbers as received: they may not exist.
-    pub lost: Vec<u32>,
-}
-
 /// The extensions of one connection, ours and theirs.
 #[derive(Default)]
 pub struct Extensions {
     ours: Vec<Box<dyn Extension>>,
     /// The ids before that of our first extension, none of which is used.
     unused_ids: u8,
+    /// When they are told the time next. `None` before the first time.
+    next_tick: Option<Instant>,
     /// The port we listen on, if we do.
     pub port: Option<u16>,
     /// Whether we want no more pieces.
@@ -253,7 +234,9 @@ impl Extensions {
         let mut ours =
             ExtensionHandshake { p: self.port, v, yourip, reqq, upload_only, ..Default::default() };
         for (extension, id) in self.ours.iter().zip(self.unused_ids + 1..=u8::MAX) {
-            ours.m.insert(extension.name().to_owned(), id);
+            if extension.is_listed() {
+                ours.m.insert(extension.name().to_owned(), id);
+            }
             extension.offer(&mut ours);
         }
         ours
@@ -298,19 +281,21 @@ impl Extensions {
         }
         // Ignore an id that we never assigned.
         let position = id.checked_sub(self.unused_ids + 1).map(usize::from);
-        let Some(extension) = position.and_then(|position| self.ours.get_mut(position)) else {
+        let extension = position.and_then(|position| self.ours.get_mut(position));
+        let Some(extension) = extension.filter(|extension| extension.is_listed()) else {
             return Ok(Vec::new());
         };
         let mut reply = Reply::default();
-        extension
-            .message(payload, &mut reply)
-            .map_err(|error| ExtensionError::Extension { name: extension.name(), error })?;
-        // A peer that gave the extension no id, or turned it off, cannot be answered.
-        if let Some(id) = self.theirs.id(extension.name()) {
-            reply.send.iter().for_each(|payload| encode_extended(id, payload, out));
-        }
+        extension.message(payload, &mut reply).map_err(|error| refused(&**extension, error))?;
+        reply.encode_to(self.theirs.id(extension.name()), out);
+        reply.passed_over.into_iter().for_each(|note| self.pass_over(note));
         Ok(reply.lost)
     }
+}
+
+/// The error of an extension that refuses a message.
+fn refused(extension: &dyn Extension, error: BoxError) -> ExtensionError {
+    ExtensionError::Extension { name: extension.name(), error }
 }
 
 /// Appends a message 20 to `out`.

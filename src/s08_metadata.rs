@@ -37,13 +37,13 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use self::message::MetadataMessage;
-use crate::s02_metainfo::{Info, InfoHash, MetainfoError};
+use crate::s02_metainfo::{Info, InfoHash, MetainfoError, Names};
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{Message, MessageError};
+use crate::s07_extension::extension::{Extension, Reply};
 use crate::s07_extension::{
-    BoxError, EXTENDED, Extension, ExtensionError, ExtensionHandshake, Extensions, Reply,
-    encode_extended,
+    BoxError, EXTENDED, ExtensionError, ExtensionHandshake, Extensions, encode_extended,
 };
 
 /// The extension's name in `m`, the dictionary of the extension handshake (stage 7).
@@ -130,7 +130,7 @@ impl Extension for UtMetadata {
     }
 }
 
-/// Fetches the info dictionary from one peer and checks it against the info hash.
+/// Fetches the info dictionary from one peer and checks that it is the one of these names.
 ///
 /// The extension handshakes must have been exchanged. `over` is called after each
 /// message, and a few times a second; when it returns true, the fetch stops and
@@ -142,7 +142,7 @@ impl Extension for UtMetadata {
 pub fn fetch_metadata(
     connection: &mut Connection,
     extensions: &mut Extensions,
-    info_hash: InfoHash,
+    names: &Names,
     deadline: Instant,
     over: &dyn Fn() -> bool,
 ) -> Result<Option<Info>, MetadataError> {
@@ -182,9 +182,9 @@ pub fn fetch_metadata(
     }
     // Up to here, nothing was believed or used. A wrong hash does not say which metadata piece is
     // wrong; but all came from one peer, and it has lied.
-    let found = InfoHash::of(&metadata);
-    if found != info_hash {
-        return Err(MetadataError::WrongHash { expected: info_hash, found });
+    if !names.is(&metadata) {
+        let (expected, found) = (names.first(), InfoHash::of(&metadata));
+        return Err(MetadataError::WrongHash { expected, found });
     }
     Ok(Some(Info::from_bytes(&metadata)?))
 }

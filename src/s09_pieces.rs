@@ -3,7 +3,7 @@
 //! A piece is requested in blocks of 16 KiB. Requesting the next block only when
 //! the last has arrived would leave the line idle for a whole round trip each
 //! time, so several requests are outstanding at once. When all blocks have
-//! arrived, the SHA-1 of the piece must be the one in the torrent.
+//! arrived, the hash of the piece must be the one in the torrent.
 //!
 //! * **Run it:** `piecemeal download_piece -o piece-0 lab/sample.torrent 0`
 //! * **Spec:** BEP 3, "peer messages"; **chapter:** `docs/09-pieces.md`
@@ -34,7 +34,6 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Instant;
 
-use sha1::{Digest, Sha1};
 use thiserror::Error;
 
 use crate::s02_metainfo::{Info, PieceIndex};
@@ -195,9 +194,11 @@ fn late(error: MessageError, choked: bool, piece: PieceIndex) -> PieceError {
     if choked && error.is_timeout() { PieceError::Choked { piece } } else { error.into() }
 }
 
-/// Returns the piece if its SHA-1 is the torrent's.
+/// Returns the piece if its hash is the torrent's.
 fn verified(info: &Info, piece: PieceIndex, data: Vec<u8>) -> Result<Vec<u8>, PieceError> {
-    let (expected, found) = (info.piece_hash(piece), <[u8; 20]>::from(Sha1::digest(&data)));
+    let mut hasher = info.check.begin(piece);
+    hasher.update(&data);
+    let (expected, found) = (info.piece_hash(piece), hasher.finish());
     if found == expected {
         return Ok(data);
     }

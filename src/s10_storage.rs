@@ -308,16 +308,18 @@ pub fn verify(
 ) -> Result<Bitfield, StorageError> {
     // Locked once for each piece: next to hashing it, that costs nothing.
     let right = Mutex::new(Bitfield::new(info.piece_count()));
-    hash_pieces(store, info.length, info.piece_length, stop, checked, &|index, hash| {
-        let piece = info.piece(index).expect("there are as many pieces as the length has");
-        let verdict = verdict(info, piece, hash)?;
+    let piece = |index| info.piece(index).expect("there are as many pieces as the length has");
+    let begin = |index| info.check.begin(piece(index));
+    hash_pieces(store, info.length, info.piece_length, stop, checked, &begin, &|index, hash| {
+        let verdict = verdict(info, piece(index), hash)?;
         right.lock().unwrap_or_else(PoisonError::into_inner).set(index, verdict);
         Ok(())
     })?;
     Ok(right.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Whether a piece is there and has the right hash; `buffer` is for reading, and must not be empty.
+/// Whether a piece is there and has the right hash; `buffer` is for reading, and holds some whole
+/// blocks of 16 KiB, or the piece.
 ///
 /// # Errors
 /// As [`verify`].
@@ -328,14 +330,15 @@ pub fn is_right(
     buffer: &mut [u8],
 ) -> Result<bool, StorageError> {
     let begin = info.piece_offset(piece);
-    verdict(info, piece, hash(store, begin..begin + u64::from(info.piece_size(piece)), buffer))
+    let range = begin..begin + u64::from(info.piece_size(piece));
+    verdict(info, piece, hash(info.check.begin(piece), store, range, buffer))
 }
 
 /// Whether the hash is right. A missing piece is wrong; one that cannot be read is an error.
 fn verdict(
     info: &Info,
     piece: PieceIndex,
-    hash: Result<[u8; 20], StorageError>,
+    hash: Result<Vec<u8>, StorageError>,
 ) -> Result<bool, StorageError> {
     match hash {
         Ok(hash) => Ok(hash == info.piece_hash(piece)),

@@ -10,8 +10,8 @@
 //!   stage 10
 //!
 //! # The rule
-//! > While the lock is free, every piece is in exactly one of three places: waiting, on loan,
-//! > or done.
+//! > While the lock is free, every wanted piece is in exactly one of three places: waiting, on
+//! > loan, or done.
 //!
 //! ```text
 //!              lend                      done
@@ -53,7 +53,7 @@ pub mod seats;
 pub mod trust;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use self::board::Board;
@@ -68,7 +68,7 @@ use crate::s05_messages::bitfield::Bitfield;
 /// Identifies a peer for as long as it is connected. Never used twice.
 pub type PeerNumber = u32;
 
-/// Where each piece is at one moment: waiting, if it is neither on loan nor done.
+/// Where each piece is at one moment: waiting, if it is wanted, and neither on loan nor done.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// The number of pieces.
@@ -85,8 +85,15 @@ pub struct Places {
 /// The pieces of one torrent, and where each of them is. All peers' threads share it.
 pub struct WorkQueue {
     info: Arc<Info>,
+    /// The wanted pieces. What is there at the start counts as wanted, so every piece that is done
+    /// is one of them.
+    wanted: Bitfield,
+    /// The number of them: the length of the log of finished pieces when all are done.
+    wanted_count: usize,
     /// The one lock. No thread that holds it takes another, or waits for anything.
     state: Mutex<State>,
+    /// Wakes the threads in [`WorkQueue::wait`].
+    returned: Condvar,
     /// Length of the log of finished pieces. It can be read without the lock: fifty threads ask for
     /// news on every turn of their loops, and nearly always there is none.
     finished: AtomicUsize,
@@ -97,32 +104,43 @@ pub struct WorkQueue {
 /// What the lock covers.
 struct State {
     board: Board<Arc<Mutex<Progress>>>,
-    /// Bytes in pieces that are not done. 0 only when all are: no piece is empty.
+    /// Bytes in wanted pieces that are not done. 0 only when all are: no piece is empty.
     bytes_left: u64,
     /// Finished pieces that have been changed on disk since. They stay done, because we do not
     /// overwrite what others have changed. But no peer gets them from us.
     withdrawn: Vec<PieceIndex>,
     /// The finished pieces without the withdrawn ones: what we tell peers that we have.
     given: Bitfield,
+    /// The number of threads in [`WorkQueue::wait`].
+    sleepers: usize,
 }
 
 impl WorkQueue {
-    /// Makes the queue of a torrent. Every piece waits, except those in `have`.
-    pub fn new(info: Arc<Info>, have: &Bitfield) -> Arc<WorkQueue> {
-        let board = Board::new(info.piece_count(), have);
-        let size =
-            |piece: &u32| info.piece(*piece).map_or(0, |piece| u64::from(info.piece_size(piece)));
-        let bytes_there: u64 = board.finished().iter().map(size).sum();
+    /// Makes the queue of a torrent. Every wanted piece waits, except those in `have`. A piece that
+    /// is in neither set is never lent.
+    pub fn new(info: Arc<Info>, have: &Bitfield, wanted: &Bitfield) -> Arc<WorkQueue> {
+        let mut wanted = wanted.clone();
+        for piece in have.iter() {
+            wanted.set(piece, true);
+        }
+        let board = Board::new(info.piece_count(), have, &wanted);
+        let missing =
+            info.pieces().filter(|piece| wanted.has(piece.get()) && !have.has(piece.get()));
+        let bytes_left = missing.map(|piece| u64::from(info.piece_size(piece))).sum();
         let finished = AtomicUsize::new(board.finished().len());
         let state = State {
-            bytes_left: info.length - bytes_there,
+            bytes_left,
             given: board.done().clone(),
             withdrawn: Vec::new(),
+            sleepers: 0,
             board,
         };
         Arc::new(WorkQueue {
             info,
+            wanted_count: wanted.count() as usize,
+            wanted,
             state: Mutex::new(state),
+            returned: Condvar::new(),
             finished,
             withdrawn: AtomicUsize::new(0),
         })
@@ -138,14 +156,14 @@ impl WorkQueue {
         self.info.piece_size(piece).div_ceil(BLOCK_LENGTH)
     }
 
-    /// The number of bytes in pieces that are not done.
+    /// The number of bytes in wanted pieces that are not done.
     pub fn bytes_left(&self) -> u64 {
         self.lock().bytes_left
     }
 
-    /// Whether all pieces are done. Takes no lock.
+    /// Whether all wanted pieces are done. Takes no lock.
     pub fn is_complete(&self) -> bool {
-        self.finished.load(Ordering::Acquire) == self.info.piece_count() as usize
+        self.finished.load(Ordering::Acquire) == self.wanted_count
     }
 
     /// The numbers of pieces that are waiting, on loan and done.
@@ -190,6 +208,9 @@ impl WorkQueue {
             // Last, and still under the lock: a thread that sees the new length finds the log as
             // long.
             self.finished.store(state.board.finished().len(), Ordering::Release);
+            if state.bytes_left == 0 {
+                self.wake_sleepers(&state);
+            }
         }
     }
 
@@ -201,7 +222,9 @@ impl WorkQueue {
         evidence: Option<Evidence>,
         now: Instant,
     ) {
-        self.lock().board.spoil(piece.get(), by, evidence, now);
+        let mut state = self.lock();
+        state.board.spoil(piece.get(), by, evidence, now);
+        self.wake_sleepers(&state);
     }
 
     /// Keeps evidence about a piece until it is right ([`evidence`]).
@@ -229,7 +252,59 @@ impl WorkQueue {
     /// Gives back an incomplete piece when its lease ends. `begun` says whether any of it was
     /// written.
     fn give_back(&self, piece: PieceIndex, peer: PeerNumber, seat: &Arc<Seat>, begun: bool) {
-        self.lock().board.give_back(piece.get(), peer, seat, begun);
+        let mut state = self.lock();
+        state.board.give_back(piece.get(), peer, seat, begun);
+        self.wake_sleepers(&state);
+    }
+}
+
+/// For those that fetch pieces and are no peer's session (stage 13). They may choose a long run of
+/// pieces. They have nobody to listen to while they wait for one; a session sleeps in its socket,
+/// and asks again at each tick.
+impl WorkQueue {
+    /// The pieces that wait at this moment. The lock is held only to copy a bit for each piece.
+    pub fn waiting_pieces(&self) -> Bitfield {
+        self.lock().board.waiting().clone()
+    }
+
+    /// A number that goes up whenever a piece comes back.
+    pub fn generation(&self) -> u64 {
+        self.lock().board.generation()
+    }
+
+    /// Waits until the generation is another one than was `seen`, until nothing is missing, until
+    /// `over` says that there is nothing to wait for, or until this time. Returns the generation
+    /// then.
+    ///
+    /// `over` is called while the lock is held, so it must take none. Code that makes it true calls
+    /// [`WorkQueue::wake`] afterwards.
+    pub fn wait(&self, seen: u64, until: Instant, over: &dyn Fn() -> bool) -> u64 {
+        let mut state = self.lock();
+        loop {
+            let generation = state.board.generation();
+            let left = until.saturating_duration_since(Instant::now());
+            if generation != seen || state.bytes_left == 0 || over() || left.is_zero() {
+                return generation;
+            }
+            state.sleepers += 1;
+            // The lock is free while the thread sleeps.
+            let woken = self.returned.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            state.sleepers -= 1;
+        }
+    }
+
+    /// Wakes all threads in [`WorkQueue::wait`], so that they ask `over` again.
+    pub fn wake(&self) {
+        self.wake_sleepers(&self.lock());
+    }
+
+    /// Notifies the threads that wait, if there are any: usually there are none, and to notify
+    /// nobody is a system call all the same.
+    fn wake_sleepers(&self, state: &State) {
+        if state.sleepers > 0 {
+            self.returned.notify_all();
+        }
     }
 }
 

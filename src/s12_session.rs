@@ -29,11 +29,13 @@
 //!
 //! # In two sittings
 //! 1. This file, `our_pieces`, `requests` with `blocks`, and `deadlines`: the conversation.
-//! 2. What it is given: [`host`] and [`send_path`]; `uploads`, the half that uploads.
+//! 2. What it is given: [`host`] and [`send_path`]; `uploads`, the half that uploads; `extended`,
+//!    the extensions.
 //!    [`request_depth`], which finds the number of requests that fills the line (with a fixed 16, a
 //!    peer 50 ms away sends 5 MiB/s instead of 91); [`rate`], a limit; [`stats`], the counters.
 
 pub mod deadlines;
+mod extended;
 pub mod host;
 mod our_pieces;
 pub mod rate;
@@ -109,8 +111,8 @@ struct Session<'s> {
     state: State,
     /// What we have claimed and requested.
     requests: Requests,
-    /// The upload to the peer, from the first time it was interested. `None` also if it gets
-    /// nothing.
+    /// The upload to the peer, usually from the first time it was interested. `None` also if it
+    /// gets nothing.
     upload: Option<Box<dyn Upload>>,
     /// Encoded messages that have not been handed to the send path yet.
     out: Vec<u8>,
@@ -163,7 +165,7 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
     let mut session = Session::new(start, &connection);
     // The parts are used separately. `line` must live until the end, because dropping it hangs up.
     let Connection { mut input, output, line, .. } = connection;
-    let mut path: Box<dyn SendPath> = Box::new(Direct::new(output));
+    let mut path = session.begin_upload(Box::new(Direct::new(output)), &line.0)?;
     input.set_limit(session.torrent.queue.info().piece_count());
     while !session.host.is_stopping() {
         // The thread may have slept since the last message.
@@ -182,6 +184,7 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
         // that the peer may owe us has been requested.
         session.take_news();
         session.request_ahead();
+        session.tick_extensions();
         session.stats.flags().set_requests(session.requests.outstanding());
         session.send(&mut *path)?;
         // The time again: sending may have taken a while, and the read's deadline counts from now.
@@ -246,10 +249,13 @@ impl<'s> Session<'s> {
             waiting_since: now,
             clock: Deadlines::new(now),
         };
+        // Asked before we say what we have: it may not show all of it.
+        session.upload = host.uploads.joined(session.upload_peer());
         if !from_magnet {
             session.say_what_we_have();
         }
         session.send_extension_handshake();
+        session.open_extensions(&connection.theirs);
         session
     }
 
@@ -311,6 +317,7 @@ impl<'s> Session<'s> {
             Message::Unchoke => self.set_peer_choking(false),
             Message::Have { index } => {
                 self.claimant.have(index);
+                self.peer_has([index]);
                 self.show_pieces();
             }
             Message::Bitfield { bits } => {
@@ -333,25 +340,9 @@ impl<'s> Session<'s> {
             Message::Request(request) => return self.requested(request),
             Message::Cancel(request) => self.cancelled(request),
             Message::Unknown { id: EXTENDED, payload } => return self.receive_extended(payload),
-            _ => {} // keep-alives, and messages that we do not use
+            Message::KeepAlive => {}
+            other => return self.receive_plain(&other),
         }
-        Ok(())
-    }
-
-    /// Handles an extension message (BEP 10). The extensions answer straight into `out`.
-    fn receive_extended(&mut self, payload: &[u8]) -> Result<(), SessionEnd> {
-        let before = self.out.len();
-        for piece in self.extensions.hear(payload, &mut self.out)? {
-            self.claimant.lost(piece);
-        }
-        self.host.report_passed_over(self.peer, &mut self.extensions);
-        self.show_pieces();
-        if let Some(port) = self.extensions.theirs.said.p.filter(|port| *port != 0) {
-            self.stats.set_listen_port(port);
-        }
-        // The info dictionary may be large, so it counts toward the upload limit as blocks do.
-        self.host.upload_limit.spend(self.out.len() - before, self.clock.now);
-        self.urgent |= self.out.len() > before;
         Ok(())
     }
 
@@ -360,6 +351,7 @@ impl<'s> Session<'s> {
     fn set_pieces(&mut self, pieces: PeerPieces) {
         if !self.state.bitfield_received {
             self.state.bitfield_received = true;
+            self.peer_has((0..self.pieces()).filter(|index| pieces.has(*index)));
             self.claimant.set_pieces(pieces);
             self.show_pieces();
         }

@@ -6,7 +6,7 @@
 //! is told to stop.
 //!
 //! * **Run it:** `piecemeal announce lab/sample.torrent`
-//! * **Spec:** BEP 3, 12, 31; **chapter:** `docs/13-peer-sources.md`
+//! * **Spec:** BEP 3, 12, 27, 31; **chapter:** `docs/13-peer-sources.md`
 //! * **Builds on:** [`Tier`](crate::s03_tracker::tiers::Tier) and
 //!   [`Tracker`](crate::s03_tracker::Tracker) from stage 3,
 //!   [`Counters`](crate::s12_session::host::Counters) from stage 12
@@ -34,9 +34,12 @@
 //!   piece has arrived, which a tracker counts; and that it must stop, so it says goodbye.
 //! * **Its end is never missed.** [`SourceReport::Gone`] is sent by a destructor: an early return,
 //!   a panic and a thread that never started all report the same.
+//! * **It may bring pieces itself.** A web server has the content, but is no peer. For sources of
+//!   that kind there is a [`hand`], which can be skipped at first reading: nothing here has one.
 //! * **Left out:** which of the peers to dial. That is stage 14.
 
 pub mod announcer;
+pub mod hand;
 pub mod signals;
 pub mod source;
 
@@ -53,7 +56,7 @@ pub const STACK: usize = 512 * 1024;
 /// The last report is [`SourceReport::Gone`], however the source ends.
 pub fn start(source: Box<dyn PeerSource>, number: usize, host: &SourceHost) {
     let gone = Gone(host.clone(), number);
-    let handle = SourceHandle::new(source.name(), number, host.clone());
+    let handle = SourceHandle::new(&*source, number, host.clone());
     let (name, report) = (source.name(), host.report.clone());
     let work = move || {
         // Dropped last, so the error below comes before it.

@@ -34,7 +34,8 @@
 //!    `peer_thread` (one peer, from the dial to its end) and `ended` (what each end means).
 //! 2. Peers come and go: `sources` find them, `places` and `lobby` choose when there are more than
 //!    there is room for, `magnet` asks them for the info dictionary, `reports` finds the liars
-//!    among them, `departures` decides what becomes of their addresses.
+//!    among them, `departures` decides what becomes of their addresses. `hands` can be skipped: it
+//!    is for sources that bring pieces and are no peers.
 //! 3. The end: `patience` and `ending`. And, to be skipped at first reading, what is told to
 //!    whoever watches: `telling`, [`waiting`], [`view`], [`summary`] and [`failure_report`].
 //!    `report.rs` makes sentences of it.
@@ -63,10 +64,10 @@ pub use self::ended::Ended;
 use self::failure_report::FailureReport;
 use self::lobby::Lobby;
 pub use self::plan::Plan;
-use self::summary::Summary;
+use self::summary::{Giver, Summary};
 use self::torrent_loop::{Limits, TorrentLoop};
 use self::waiting::Waiting;
-use crate::s02_metainfo::{Info, InfoHash, PieceIndex};
+use crate::s02_metainfo::{Info, Names, PieceIndex};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::Handshake;
 use crate::s04_handshake::descriptors::allowed;
@@ -74,13 +75,14 @@ use crate::s04_handshake::transport::{Dial, Hangup};
 use crate::s05_messages::FAST_BIT;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s07_extension::EXTENSION_BIT;
+use crate::s07_extension::extension::Offer;
 use crate::s08_metadata::Metadata;
 use crate::s10_storage::{StorageError, Store};
 use crate::s11_work_queue::PeerNumber;
-use crate::s12_session::host::Uploads;
-use crate::s12_session::host::{Host, Report, Torrent};
+use crate::s12_session::host::{Host, Report, Torrent, Uploads};
 use crate::s12_session::rate::Rate;
 use crate::s12_session::stats::PeerStats;
+use crate::s13_peer_sources::hand::HandReport;
 use crate::s13_peer_sources::signals::Signals;
 use crate::s13_peer_sources::source::SourceReport;
 use crate::s14_peer_list::budget::Budget;
@@ -129,11 +131,12 @@ pub enum Event {
     PassedOver(SocketAddr, String),
     /// Another program has changed a verified piece on disk. It is no longer uploaded.
     Withdrawn(PieceIndex),
-    /// A piece had the wrong hash. These peers sent blocks of it; if only one did, it is banned.
-    Corrupt(PieceIndex, Vec<SocketAddr>),
-    /// A piece that had the wrong hash is now verified, which shows that this peer's blocks were
-    /// wrong. The peer is banned.
-    Lied(PieceIndex, SocketAddr),
+    /// A piece had the wrong hash, and these brought blocks of it. If only one did: a peer is
+    /// banned, and a hand gets nothing more.
+    Corrupt(PieceIndex, Vec<Giver>),
+    /// A piece that had the wrong hash is now verified, which shows whose blocks were wrong. A peer
+    /// is banned, and a hand gets nothing more.
+    Lied(PieceIndex, Giver),
     /// A source of peers reports something.
     Source {
         /// The source's name.
@@ -158,8 +161,10 @@ enum SwarmMessage {
     Joined(SocketAddr),
     /// Why the peer cannot give the info dictionary. `None` if it still may.
     Lacks(SocketAddr, Option<&'static str>),
-    /// A report of a peer's session.
+    /// A report of a peer's session, or about a piece that a hand has brought.
     Session(Report),
+    /// What became of a hand.
+    Hand(HandReport),
     /// The last message of a peer's thread: all its leases are back.
     Ended(PeerNumber, SocketAddr, Ended),
     /// A peer has sent the info dictionary, and its hash is right. Several peers may send it at
@@ -170,10 +175,13 @@ enum SwarmMessage {
 /// What all threads of a download share. Fixed at the start, but for what is in a lock or is set
 /// once.
 pub(crate) struct Swarm {
-    info_hash: InfoHash,
+    /// What the torrent is called. A peer may use any of its names.
+    names: Names,
     /// Our own peer id. A peer that has the same one is ourselves.
     peer_id: PeerId,
     dial: Arc<dyn Dial>,
+    /// Make the extensions of each session, beside those that it always has.
+    offers: Vec<Arc<dyn Offer>>,
     /// What all sessions share.
     host: Arc<Host>,
     /// Whether we download nothing, even if pieces are missing.
@@ -181,7 +189,7 @@ pub(crate) struct Swarm {
     /// The port that we tell peers to dial; 0 if we do not listen.
     port: u16,
     /// Set once, by the torrent loop, as soon as the info dictionary is known. Then sessions begin.
-    torrent: OnceLock<Arc<Torrent>>,
+    torrent: Arc<OnceLock<Arc<Torrent>>>,
     /// The raw info dictionary, for peers that ask us for it. Set just before `torrent`.
     metadata: Metadata,
     /// What the sources are told.
@@ -267,7 +275,8 @@ impl Swarm {
     /// it has right after the handshake, and without the info dictionary we do not know how many
     /// pieces there are.
     fn handshake(&self) -> Handshake {
-        let ours = Handshake::new(self.info_hash, self.peer_id).with_bit(EXTENSION_BIT);
+        let bits = self.offers.iter().filter_map(|offer| offer.bit()).chain([EXTENSION_BIT]);
+        let ours = bits.fold(Handshake::new(self.names.first(), self.peer_id), Handshake::with_bit);
         if self.torrent.get().is_some() { ours.with_bit(FAST_BIT) } else { ours }
     }
 }
@@ -302,13 +311,14 @@ where
     let retry = plan.retry();
     let uploads = Arc::clone(&plan.uploads);
     let swarm = Arc::new(Swarm {
-        info_hash: plan.info_hash,
+        names: plan.names,
         peer_id: plan.peer_id,
         dial: Arc::clone(&plan.dial),
+        offers: plan.extensions,
         host: Arc::new(host([plan.download_rate, plan.upload_rate], uploads, messages.clone())),
         upload_only: plan.upload_only,
         port: plan.port,
-        torrent: OnceLock::new(),
+        torrent: Arc::default(),
         metadata: Metadata::default(),
         signals: Arc::default(),
         lobby: Lobby::new(budget.lobby),

@@ -30,6 +30,8 @@
 //!   open many connections, and would have a turn with each.
 //! * **The choker decides, the peer's own threads act** (`waiting_list`). No decision waits for
 //!   a socket.
+//! * **Where peers come in is a seam** ([`accept`]). TCP is the only way in here; the
+//!   listener would take connections of any other.
 //! * **Left out:** super seeding (BEP 16); `event=paused` of a partial seed (BEP 21);
 //!   counting a block before all of it has left.
 //!
@@ -38,6 +40,7 @@
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
+pub mod accept;
 pub mod choking;
 pub mod listener;
 pub mod sharing_slots;

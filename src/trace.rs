@@ -50,6 +50,8 @@ pub mod s06;
 pub mod s07;
 pub mod s08;
 pub mod s18;
+pub mod s19;
+pub mod s20;
 pub mod stream;
 pub mod text;
 mod walk;
@@ -72,6 +74,16 @@ const MAX_PARAMETERS: usize = 64;
 /// The most bytes that a value shows in hex, or as text.
 const MAX_HEX: usize = 32;
 const MAX_TEXT: usize = 100;
+
+/// Returns the chapter of a stage: `04-handshake`. It is named after the stage's module, which the
+/// crate's first page lists.
+pub fn chapter(stage: u8) -> Option<String> {
+    let lines = include_str!("lib.rs").lines();
+    let modules = lines.filter_map(|line| line.strip_prefix("//! | [`s")?.split('`').next());
+    modules.map(|module| module.replace('_', "-")).find(|module| {
+        module.split('-').next().and_then(|number| number.parse().ok()) == Some(stage)
+    })
+}
 
 /// Something that goes over the wire, or is in a file or a link.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -242,6 +242,19 @@ fn a_peer_sends_in_small_writes_and_with_further_reserved_bits() {
 }
 
 #[test]
+fn a_peer_sends_in_writes_of_several_sizes() {
+    let torrent = Torrent::sample();
+    let peer = start(FakePeer::of(&torrent).plain().chunks(&[3, 5, 30]));
+    shake(&mut dial(peer.address()), &torrent, [0; 8]);
+    let sizes = || -> Vec<usize> {
+        let chunks = peer.recordings()[0].chunks().into_iter();
+        chunks.filter(|chunk| chunk.way == Way::ToClient).map(|chunk| chunk.bytes.len()).collect()
+    };
+    wait_until(|| sizes().len() >= 4);
+    assert_eq!(sizes()[..4], [3, 5, 30, 30]);
+}
+
+#[test]
 fn a_peer_rests_before_it_unchokes() {
     let torrent = Torrent::sample();
     let peer = start(FakePeer::of(&torrent).plain().unchoke_after(3 * MOMENT));

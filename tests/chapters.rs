@@ -16,6 +16,7 @@ mod chapters {
     mod rewriting;
     #[cfg(unix)]
     mod run_it;
+    mod teaching;
     #[cfg(unix)]
     mod transcripts;
 }

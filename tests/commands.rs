@@ -29,6 +29,7 @@ mod commands {
     mod session;
     mod signals;
     mod stages;
+    mod swarm_sheet;
     #[cfg(target_os = "linux")]
     mod terminal;
     mod verify;

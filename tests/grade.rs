@@ -5,6 +5,8 @@
 mod support;
 
 mod grade {
+    mod beginners;
+    mod class_again;
     mod class_page;
     mod classes;
     mod clients;

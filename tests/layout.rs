@@ -5,9 +5,12 @@
 //! words, and since the code is formatted, an import is easy to find.
 
 mod layout {
+    mod answers;
     mod chapters;
     mod circles;
     mod commands;
+    mod exercises;
+    mod scripts;
     mod source;
     mod stages;
     mod tree;

@@ -1,13 +1,25 @@
 //! Stage 1 from outside: bencode that is right, wrong, huge, deep and mutilated.
 
+mod support;
+
 use piecemeal::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use piecemeal::s01_bencode::limits::{Limits, TORRENT, decode_within};
 use piecemeal::s01_bencode::rules::Rule;
 use piecemeal::s01_bencode::{
-    Kind, MAX_DEPTH, MAX_ITEMS, Value, decode, decode_prefix, encode, excerpt, printable,
+    self, BencodeError, Kind, MAX_DEPTH, MAX_ITEMS, Value, decode_prefix, encode, excerpt,
+    printable,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use std::time::Duration;
+use support::told::Plain;
+use support::{assert_read, assert_value, assert_wire, reading, within};
+
+/// Decodes a value. If that panics, the failure also names the bytes.
+#[track_caller]
+fn decode(input: &[u8]) -> Result<Value<'_>, BencodeError> {
+    reading(input, || s01_bencode::decode(input))
+}
 
 /// The kind of a value that must be right.
 fn kind(input: &[u8]) -> Kind<'_> {
@@ -23,20 +35,51 @@ fn broken(input: &[u8]) -> (usize, String, Rule) {
     (error.at, error.path, error.rule)
 }
 
+/// Fails unless the input is refused at this byte, for this reason.
+#[track_caller]
+fn assert_refused(input: &[u8], at: usize, rule: &Rule) {
+    let told = |at, rule: &Rule| format!("refused at byte {at}: {rule} ({rule:?})");
+    let found = match decode(input) {
+        Ok(value) => format!("taken as {:?}", value.kind),
+        Err(error) => told(error.at, &error.rule),
+    };
+    assert_read(input, Plain(found), Plain(told(at, rule)), "BEP 3, bencode");
+}
+
 #[test]
-fn the_examples_of_bep_3_are_read() {
-    assert_eq!(kind(b"4:spam"), Kind::Bytes(b"spam"));
-    assert_eq!(kind(b"i3e"), Kind::Integer(3));
-    assert_eq!(kind(b"i-3e"), Kind::Integer(-3));
-    assert_eq!(kind(b"i0e"), Kind::Integer(0));
-    let list = decode(b"l4:spam4:eggse").expect("it is in BEP 3");
-    let items: Vec<_> = list.list().expect("a list").iter().map(Value::text).collect();
-    assert_eq!(items, [Some("spam"), Some("eggs")]);
-    let dictionary = decode(b"d3:cow3:moo4:spam4:eggse").expect("it is in BEP 3");
-    assert_eq!(dictionary.get("cow").and_then(Value::text), Some("moo"));
-    assert_eq!(dictionary.get("spam").and_then(Value::text), Some("eggs"));
-    let nested = decode(b"d4:spaml1:a1:bee").expect("it is in BEP 3");
-    assert_eq!(nested.get("spam").and_then(Value::list).map(<[Value]>::len), Some(2));
+fn the_integers_of_bep_3_are_read() {
+    for (input, expected) in [(&b"i3e"[..], 3), (b"i-3e", -3), (b"i0e", 0)] {
+        assert_read(input, kind(input), Kind::Integer(expected), "BEP 3, bencode");
+    }
+}
+
+#[test]
+fn the_string_of_bep_3_is_read() {
+    assert_read(b"4:spam", kind(b"4:spam"), Kind::Bytes(b"spam"), "BEP 3, bencode");
+}
+
+#[test]
+fn the_list_of_bep_3_is_read() {
+    let input = b"l4:spam4:eggse";
+    let list = decode(input).expect("it is in BEP 3");
+    let items: Option<Vec<_>> = list.list().map(|list| list.iter().map(Value::text).collect());
+    assert_read(input, items, Some(vec![Some("spam"), Some("eggs")]), "BEP 3, bencode");
+}
+
+#[test]
+fn the_dictionary_of_bep_3_is_read() {
+    let input = b"d3:cow3:moo4:spam4:eggse";
+    let dictionary = decode(input).expect("it is in BEP 3");
+    let text = |key| dictionary.get(key).and_then(Value::text);
+    assert_read(input, (text("cow"), text("spam")), (Some("moo"), Some("eggs")), "BEP 3, bencode");
+}
+
+#[test]
+fn the_list_in_a_dictionary_of_bep_3_is_read() {
+    let input = b"d4:spaml1:a1:bee";
+    let nested = decode(input).expect("it is in BEP 3");
+    let count = nested.get("spam").and_then(Value::list).map(<[Value]>::len);
+    assert_read(input, count, Some(2), "BEP 3, bencode");
 }
 
 /// The value where a key may repeat, encoded again, and the notes.
@@ -153,8 +196,7 @@ fn malformed_input_is_refused_at_the_byte_that_breaks_the_rule() {
         (b"lee", 2, Rule::Trailing { left: 1 }),
     ];
     for (input, at, rule) in table {
-        let (found_at, _, found) = broken(input);
-        assert_eq!((found_at, &found), (*at, rule), "{:?}", String::from_utf8_lossy(input));
+        assert_refused(input, *at, rule);
     }
 }
 
@@ -185,9 +227,8 @@ fn a_huge_length_is_refused_without_being_believed() {
         "18446744073709551615",
         "18446744073709551616",
     ] {
-        let (at, _, rule) = broken(format!("{length}:abc").as_bytes());
-        assert_eq!(at, 0);
-        assert!(matches!(rule, Rule::CutShort { left: 3, .. }), "{length}: {rule:?}");
+        let rule = Rule::CutShort { length: length.to_owned(), left: 3 };
+        assert_refused(format!("{length}:abc").as_bytes(), 0, &rule);
     }
     // Longer than any number: the decoder must not search all of the input for its end.
     broken(&[&b"i"[..], &vec![b'1'; 1 << 20], b"e"].concat());
@@ -201,8 +242,8 @@ fn lists_and_dictionaries_nest_to_the_limit_and_no_deeper() {
     };
     for (open, inner) in [(&b"l"[..], &b"i1e"[..]), (b"d1:a", b"i1e"), (b"l", b"")] {
         decode(&nested(open, inner, MAX_DEPTH)).expect("the limit itself is allowed");
-        let (at, _, rule) = broken(&nested(open, inner, MAX_DEPTH + 1));
-        assert_eq!((at, rule), (open.len() * MAX_DEPTH, Rule::TooDeep { most: MAX_DEPTH }));
+        let too_deep = Rule::TooDeep { most: MAX_DEPTH };
+        assert_refused(&nested(open, inner, MAX_DEPTH + 1), open.len() * MAX_DEPTH, &too_deep);
     }
     assert_eq!(broken(&vec![b'l'; 5_000_000]).2, Rule::TooDeep { most: MAX_DEPTH });
     assert_eq!(broken(&b"d1:a".repeat(1_000_000)).2, Rule::TooDeep { most: MAX_DEPTH });
@@ -249,10 +290,11 @@ fn a_prefix_is_decoded_and_tells_where_it_ended() {
 fn each_value_keeps_the_bytes_it_was_read_from() {
     let input = b"d1:zi-7e1:ad1:bl1:xeee";
     let top = decode(input).expect("it is right");
-    assert_eq!(top.raw, input);
-    assert_eq!(top.get("z").map(|value| value.raw), Some(&b"i-7e"[..]));
+    assert_wire(top.raw, input, "BEP 3, bencode");
+    let raw = |key| top.get(key).map(|value| value.raw).unwrap_or_default();
+    assert_wire(raw("z"), b"i-7e", "BEP 3, bencode");
+    assert_wire(raw("a"), b"d1:bl1:xee", "BEP 3, bencode");
     let inner = top.get("a").expect("it is there");
-    assert_eq!(inner.raw, b"d1:bl1:xee");
     assert_eq!(
         inner.get("b").and_then(Value::list).and_then(<[Value]>::first).map(|item| item.raw),
         Some(&b"1:x"[..])
@@ -267,27 +309,34 @@ fn unsorted_keys_are_read_in_their_order() {
     assert_eq!(keys, [&b"b"[..], b"a", b"aa"]);
 }
 
+/// Each key compared with all before it would be twenty billion comparisons.
+#[test]
+fn unsorted_keys_take_no_longer_than_sorted_ones() {
+    let pairs: Vec<String> = (0..200_000).rev().map(|key| format!("6:{key:06}0:")).collect();
+    let input = format!("d{}e", pairs.concat());
+    let count = within(Duration::from_secs(40), move || {
+        let value = decode(input.as_bytes()).expect("each key is there once");
+        value.dictionary().map(<[_]>::len)
+    });
+    assert_eq!(count, Some(200_000));
+}
+
 #[test]
 fn a_key_that_stands_twice_is_refused_where_it_comes_again() {
-    for (input, at, path) in [
-        (&b"d1:ai1e1:ai1ee"[..], 7, ""),
-        (b"d1:ai1e1:bi1e1:ai1ee", 13, ""),
-        (b"d1:ci1e1:bi1e1:ai1e1:bi1ee", 19, ""),
+    for (input, at, key, path) in [
+        (&b"d1:ai1e1:ai1ee"[..], 7, "a", ""),
+        (b"d1:ai1e1:bi1e1:ai1ee", 13, "a", ""),
+        (b"d1:ci1e1:bi1e1:ai1e1:bi1ee", 19, "b", ""),
         // Of several repeated keys, the first that repeats; of a key, its second copy.
-        (b"d1:bi1e1:bi1e1:ai1e1:ai1ee", 7, ""),
-        (b"d1:bi1e1:ai1e1:ai1e1:ai1e1:bi1ee", 13, ""),
-        (b"d10:abcdefghijli1ee10:abcdefghijlee", 19, ""),
-        (b"d4:infod1:ai1e1:ai1eee", 14, "info"),
-        (b"ld0:0:0:0:ee", 6, "[0]"),
+        (b"d1:bi1e1:bi1e1:ai1e1:ai1ee", 7, "b", ""),
+        (b"d1:bi1e1:ai1e1:ai1e1:ai1e1:bi1ee", 13, "a", ""),
+        (b"d10:abcdefghijli1ee10:abcdefghijlee", 19, "abcdefghij", ""),
+        (b"d4:infod1:ai1e1:ai1eee", 14, "a", "info"),
+        (b"ld0:0:0:0:ee", 6, "", "[0]"),
     ] {
-        let (found_at, found_path, rule) = broken(input);
-        assert!(matches!(rule, Rule::DuplicateKey { .. }), "{rule:?}");
-        assert_eq!(
-            (found_at, found_path.as_str()),
-            (at, path),
-            "{:?}",
-            String::from_utf8_lossy(input)
-        );
+        assert_refused(input, at, &Rule::DuplicateKey { key: key.to_owned() });
+        let what = format!("the path in the error about {:?}", String::from_utf8_lossy(input));
+        assert_value(&what, broken(input).1.as_str(), path, "BEP 3, bencode");
     }
     decode(b"d1:ad1:ai1eee").expect("one key in two dictionaries is not twice");
 }
@@ -311,7 +360,7 @@ fn an_error_names_the_byte_the_keys_and_what_was_found() {
             b"lli1e\x07",
             "byte 5: at [0][1]: a value was expected (i, l, d or a digit), but found byte 0x07",
         ),
-        (b"i1e:", "byte 3: the value ends here, but 1 more bytes follow"),
+        (b"i1e:", "byte 3: the value ends here, but 1 more byte follows"),
     ];
     for (input, expected) in table {
         assert_eq!(&decode(input).expect_err("it is wrong").to_string(), expected);
@@ -344,16 +393,31 @@ fn a_value_of_another_type_is_none() {
 }
 
 #[test]
+fn a_value_in_a_failed_test_shows_text_where_it_is_text() {
+    let shown = |input| format!("{:?}", decode(input).expect("it is right"));
+    assert_eq!(
+        shown(b"d3:cow3:moo1:\xffli-7eee"),
+        "Value { raw: b\"d3:cow3:moo1:\\xffli-7eee\", kind: Dictionary([(\"cow\", Value { raw: \"3:moo\", \
+         kind: Bytes(\"moo\") }), (b\"\\xff\", Value { raw: \"li-7ee\", kind: List([Value { \
+         raw: \"i-7e\", kind: Integer(-7) }]) })]) }"
+    );
+}
+
+#[test]
 fn values_are_written_as_bep_3_writes_them() {
-    assert_eq!(encode::integer(-7), b"i-7e");
-    assert_eq!(encode::integer(0), b"i0e");
-    assert_eq!(encode::integer(u64::MAX), b"i18446744073709551615e");
-    assert_eq!(encode::bytes(b"spam"), b"4:spam");
-    assert_eq!(encode::bytes(""), b"0:");
-    assert_eq!(encode::bytes([0xff, b':']), b"2:\xff:");
-    assert_eq!(encode::list([encode::bytes("spam"), encode::integer(7)]), b"l4:spami7ee");
-    assert_eq!(encode::list([]), b"le");
-    assert_eq!(encode::dictionary([]), b"de");
+    for (written, expected) in [
+        (encode::integer(-7), &b"i-7e"[..]),
+        (encode::integer(0), b"i0e"),
+        (encode::integer(u64::MAX), b"i18446744073709551615e"),
+        (encode::bytes(b"spam"), b"4:spam"),
+        (encode::bytes(""), b"0:"),
+        (encode::bytes([0xff, b':']), b"2:\xff:"),
+        (encode::list([encode::bytes("spam"), encode::integer(7)]), b"l4:spami7ee"),
+        (encode::list([]), b"le"),
+        (encode::dictionary([]), b"de"),
+    ] {
+        assert_wire(&written, expected, "BEP 3, bencode");
+    }
 }
 
 #[test]
@@ -367,7 +431,13 @@ fn dictionaries_are_written_with_their_keys_sorted_as_bytes() {
         ("a", one()),
         ("", one()),
     ]);
-    assert_eq!(written, "d0:i1e1:Bi1e1:ai1e2:aai1e1:bi1e2:éi1ee".as_bytes());
+    assert_wire(&written, "d0:i1e1:Bi1e1:ai1e2:aai1e1:bi1e2:éi1ee".as_bytes(), "BEP 3, bencode");
+}
+
+#[test]
+fn of_two_equal_keys_the_later_one_is_written() {
+    let pairs = [("b", 1), ("a", 2), ("b", 3)].map(|(key, n)| (key, encode::integer(n)));
+    assert_wire(&encode::dictionary(pairs), b"d1:ai2e1:bi3ee", "BEP 3, bencode");
 }
 
 #[test]

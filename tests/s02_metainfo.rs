@@ -1,18 +1,19 @@
 //! Stage 2 from outside: good torrent files, and the errors of bad ones.
 
+mod support;
+
 mod s02_metainfo {
     mod optional;
 }
 
 use std::collections::HashSet;
 use std::path::{Component, PathBuf};
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
-use piecemeal::s02_metainfo::{Info, MAX_TORRENT_FILE, Metainfo, MetainfoError};
+use piecemeal::s02_metainfo::{Info, InfoHash, MAX_TORRENT_FILE, Metainfo, MetainfoError, Names};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use support::{assert_number, assert_value, assert_wire, within};
 
 /// `4:spam`, written again here, so that the tests do not depend on the crate's own encoder.
 fn string(bytes: impl AsRef<[u8]>) -> Vec<u8> {
@@ -49,13 +50,6 @@ fn refusal(info: &[u8]) -> String {
     Info::from_bytes(info).expect_err(&String::from_utf8_lossy(info)).to_string()
 }
 
-/// Fails if `work` does not end, instead of waiting for it.
-fn within<T: Send + 'static>(seconds: u64, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (done, result) = mpsc::channel();
-    thread::spawn(move || done.send(work()));
-    result.recv_timeout(Duration::from_secs(seconds)).expect("it ends in time")
-}
-
 /// The info dictionary of the course's `sample.torrent`.
 fn sample() -> Vec<u8> {
     let hashes = "e876f67a2a8886e8f36b136726c30fa29703022d6e2275e604a0766656736e81ff10b55204ad8d35\
@@ -72,7 +66,12 @@ fn the_sample_torrent_of_the_course_has_its_known_info_hash() {
     let file =
         [b"d8:announce55:http://bittorrent-test-tracker.codecrafters.io/announce10:created by4:test4:info", &sample()[..], b"e"];
     let torrent = Metainfo::from_bytes(&file.concat()).expect("it is a torrent");
-    assert_eq!(torrent.info.info_hash.to_string(), "d69f91e6b2ae4c542468d1073a71d4ea13879a7f");
+    assert_value(
+        "the info hash",
+        torrent.info.info_hash.to_string(),
+        "d69f91e6b2ae4c542468d1073a71d4ea13879a7f",
+        "BEP 3, info dictionary",
+    );
     assert_eq!(
         torrent.trackers().collect::<Vec<_>>(),
         ["http://bittorrent-test-tracker.codecrafters.io/announce"]
@@ -99,6 +98,38 @@ fn only_pieces_have_hashes() {
 }
 
 #[test]
+fn a_piece_is_right_if_the_sha_1_of_its_blocks_is_its_hash() {
+    // The SHA-1 of "abc" is the example of FIPS 180.
+    let hash = hex::decode("a9993e364706816aba3e25717850c26c9cd0d89d").expect("it is hex");
+    let raw = [b"d6:lengthi3e4:name1:a12:piece lengthi16384e6:pieces20:", &hash[..], b"e"];
+    let info = Info::from_bytes(&raw.concat()).expect("it is right");
+    let piece = info.piece(0).expect("there is one");
+    assert_eq!((info.piece_hash(piece), info.check.expected(piece)), (&hash[..], &hash[..]));
+    // Two in progress do not mix, and it is the same in any parts.
+    let (mut one, mut other) = (info.check.begin(piece), info.check.begin(piece));
+    one.update(b"ab");
+    other.update(b"abc");
+    one.update(b"c");
+    assert_eq!((one.finish(), other.finish()), (hash.clone(), hash.clone()));
+    let mut wrong = info.check.begin(piece);
+    wrong.update(b"abd");
+    assert_ne!(wrong.finish(), hash);
+}
+
+#[test]
+fn a_torrent_may_have_several_names_and_each_is_as_good() {
+    let info = Info::from_bytes(TINY).expect("it is right");
+    let only = info.names();
+    assert_eq!((only.first(), only.has(info.info_hash)), (info.info_hash, true));
+    assert!(!only.has(InfoHash([7; 20])) && only.is(TINY) && !only.is(&TINY[1..]));
+    let names = Names::from(InfoHash([7; 20])).and(info.info_hash);
+    assert_eq!(names.first(), InfoHash([7; 20]));
+    assert!(names.all().eq([InfoHash([7; 20]), info.info_hash]));
+    assert!(names.has(info.info_hash) && names.has(InfoHash([7; 20])) && names.is(TINY));
+    assert!(!names.has(InfoHash([8; 20])) && !names.is(b"de"));
+}
+
+#[test]
 fn unknown_keys_and_odd_order_stay_in_the_info_hash() {
     // The hashes are those of `sha1sum`.
     let table: [(&[u8], &str); 3] = [
@@ -114,7 +145,8 @@ fn unknown_keys_and_odd_order_stay_in_the_info_hash() {
     ];
     for (info, hash) in table {
         let read = Info::from_bytes(info).expect("all of them are right");
-        assert_eq!((read.info_hash.to_string().as_str(), &read.raw[..]), (hash, info));
+        assert_wire(&read.raw, info, "BEP 3, info dictionary");
+        assert_value("the info hash", read.info_hash.to_string(), hash, "BEP 3, info dictionary");
         let torrent = Metainfo::from_bytes(&[b"d4:info", info, b"3:zzzi1ee"].concat())
             .expect("all of them are right");
         assert_eq!(torrent.info, read);
@@ -163,11 +195,14 @@ fn a_length_that_is_a_multiple_of_the_piece_length_has_no_piece_too_many() {
         [(0, &[][..]), (1, &[1]), (4, &[4]), (5, &[4, 1]), (8, &[4, 4]), (9, &[4, 4, 1])]
     {
         let info = info(length, sizes.len()).expect("it is right");
-        assert_eq!(
-            info.pieces().map(|piece| info.piece_size(piece)).collect::<Vec<_>>(),
-            sizes,
-            "{length} bytes"
-        );
+        let clause = "BEP 3, pieces of the info dictionary";
+        let what = format!("the number of pieces of 4 bytes that {length} bytes make");
+        assert_number(&what, info.pieces().count(), sizes.len(), clause, &[]);
+        for (piece, size) in info.pieces().zip(sizes) {
+            let what = format!("the size of piece {piece} of {length} bytes, in pieces of 4");
+            let known = [(4, "that is the piece length, and the last piece has only what is left")];
+            assert_number(&what, info.piece_size(piece), *size, clause, &known);
+        }
         assert!(info.piece(sizes.len() as u32).is_none() && info.piece(u32::MAX).is_none());
     }
     assert_eq!(
@@ -175,6 +210,21 @@ fn a_length_that_is_a_multiple_of_the_piece_length_has_no_piece_too_many() {
         "info.pieces must be 40 bytes for 2 pieces, but is 60 bytes"
     );
     assert!(info(9, 2).is_err());
+}
+
+#[test]
+fn more_than_four_gib_has_pieces_of_the_usual_size() {
+    const PIECE: u32 = 1 << 29;
+    let length = (4_u64 << 30) + 7;
+    let head = format!("d6:lengthi{length}e4:name1:a12:piece lengthi{PIECE}e6:pieces180:");
+    let info = [head.as_bytes(), &[b'h'; 180], b"e"].concat();
+    let info = Info::from_bytes(&info).expect("it is right");
+    for (piece, size) in info.pieces().zip([[PIECE; 8].as_slice(), &[7]].concat()) {
+        let what = format!("the size of piece {piece} of 4 GiB and 7 bytes, in pieces of 512 MiB");
+        let known = [(7, "the length has 64 bits, and that is what its lower 32 leave")];
+        let clause = "BEP 3, pieces of the info dictionary";
+        assert_number(&what, info.piece_size(piece), size, clause, &known);
+    }
 }
 
 #[test]
@@ -207,6 +257,7 @@ fn what_the_maker_says_of_the_torrent_is_kept() {
         (Some("hi"), Some("me "))
     );
     assert_eq!(torrent.creation_date, Some(1_700_000_000));
+    assert_eq!((torrent.nodes.len(), torrent.web_seeds.len()), (0, 0));
     let file = [b"d7:commenti1e10:created byle13:creation datei-1e4:info", TINY, b"e"].concat();
     let torrent =
         Metainfo::from_bytes(&file).expect("a broken comment is no reason to refuse a torrent");
@@ -535,7 +586,8 @@ fn two_hundred_thousand_colliding_names_take_no_longer_than_others() {
         std::array::from_fn::<u8, 18, _>(|bit| if n >> bit & 1 == 0 { b'/' } else { b'\\' })
     };
     let entries: Vec<Vec<u8>> = (0..200_000).map(|n| entry(&[&name(n)])).collect();
-    let files = within(40, move || paths(&entries).expect("names can be mended"));
+    let files =
+        within(Duration::from_secs(40), move || paths(&entries).expect("names can be mended"));
     assert_eq!(files.last().map(String::as_str), Some("__________________.199999"));
 }
 
@@ -547,7 +599,8 @@ fn long_names_that_differ_only_where_a_suffix_goes_take_no_longer_than_others() 
     let entries: Vec<Vec<u8>> = (0..10_000)
         .flat_map(|n| ['1', '2'].map(|tail| entry(&[name(n, tail).as_bytes()])))
         .collect();
-    let files = within(40, move || paths(&entries).expect("names can be mended"));
+    let files =
+        within(Duration::from_secs(40), move || paths(&entries).expect("names can be mended"));
     assert_eq!(files.into_iter().collect::<HashSet<String>>().len(), 20_000);
 }
 

@@ -1,5 +1,7 @@
 //! Stage 4 from outside: 68 bytes, deadlines that hold, and races between peers.
 
+mod support;
+
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::panic::resume_unwind;
@@ -9,25 +11,28 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use piecemeal::s02_metainfo::InfoHash;
+use piecemeal::s02_metainfo::{InfoHash, Names};
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s04_handshake::race::{AT_ONCE, first_answer};
 use piecemeal::s04_handshake::transport::{Dial, Tcp, Transport, over_tcp, pair};
 use piecemeal::s04_handshake::{Handshake, HandshakeError, exchange};
+use support::{Must, Script as Fake, assert_read, assert_value, assert_wire, in_time};
 
 /// BEP 3's handshake: 19, the name, 8 reserved bytes, the info hash, the peer id.
 const THEIRS: &[u8; 68] =
     b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x05aaaaaaaaaaaaaaaaaaaa-TR4060-bbbbbbbbbbbb";
 
+/// Ours, with no reserved bit set.
+const OURS: &[u8; 68] =
+    b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0aaaaaaaaaaaaaaaaaaaa-PM0001-cccccccccccc";
+
 fn ours() -> Handshake {
     Handshake::new(InfoHash(*b"aaaaaaaaaaaaaaaaaaaa"), PeerId(*b"-PM0001-cccccccccccc"))
 }
 
-/// Fails if `work` does not end, instead of waiting for it.
-fn within<T: Send + 'static>(seconds: u64, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (done, result) = mpsc::channel();
-    thread::spawn(move || done.send(work()));
-    result.recv_timeout(Duration::from_secs(seconds)).expect("it ends in time")
+/// The only name of the torrent that we mean.
+fn names() -> Names {
+    ours().info_hash.into()
 }
 
 fn millis(millis: u64) -> Instant {
@@ -74,46 +79,49 @@ impl Write for Script {
 
 #[test]
 fn a_handshake_is_68_bytes_the_reserved_ones_included() {
-    assert_eq!(
-        &ours().encode()[..],
-        b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0aaaaaaaaaaaaaaaaaaaa-PM0001-cccccccccccc"
-    );
+    assert_wire(&ours().encode(), OURS, "BEP 3, handshake");
     let theirs = Handshake::read_from(&mut &THEIRS[..]).expect("it is right");
-    assert_eq!(
-        (theirs.reserved, theirs.info_hash.0),
-        ([0, 0, 0, 0, 0, 0x10, 0, 5], *b"aaaaaaaaaaaaaaaaaaaa")
-    );
-    assert_eq!(theirs.peer_id.0, *b"-TR4060-bbbbbbbbbbbb");
+    let read = |found: &[u8], expected: &[u8]| {
+        assert_read(THEIRS, found, expected, "BEP 3, handshake");
+    };
+    read(&theirs.reserved, &[0, 0, 0, 0, 0, 0x10, 0, 5]);
+    read(&theirs.info_hash.0, b"aaaaaaaaaaaaaaaaaaaa");
+    read(&theirs.peer_id.0, b"-TR4060-bbbbbbbbbbbb");
 }
 
 #[test]
 fn the_extension_bit_is_16_in_the_sixth_reserved_byte() {
-    assert_eq!(ours().with_bit(20).reserved, [0, 0, 0, 0, 0, 0x10, 0, 0]);
-    assert_eq!(&ours().with_bit(20).encode()[20..28], b"\x00\x00\x00\x00\x00\x10\x00\x00");
-    assert_eq!(ours().with_bit(2).reserved, [0, 0, 0, 0, 0, 0, 0, 4]); // the fast extension (BEP 6)
-    assert_eq!(ours().with_bit(0).with_bit(63).reserved, [0x80, 0, 0, 0, 0, 0, 0, 1]);
+    let right = [0, 0, 0, 0, 0, 0x10, 0, 0];
+    assert_wire(&ours().with_bit(20).reserved, &right, "BEP 10, reserved bytes");
+    assert_wire(&ours().with_bit(20).encode()[20..28], &right, "BEP 10, reserved bytes");
+    let fast = ours().with_bit(2).reserved;
+    assert_wire(&fast, &[0, 0, 0, 0, 0, 0, 0, 4], "BEP 6, reserved bytes");
+    let ends = ours().with_bit(0).with_bit(63).reserved;
+    assert_wire(&ends, &[0x80, 0, 0, 0, 0, 0, 0, 1], "BEP 3, reserved bytes");
     let theirs = Handshake::read_from(&mut &THEIRS[..]).expect("it is right");
-    assert_eq!((0..64).filter(|bit| theirs.has_bit(*bit)).collect::<Vec<_>>(), [0, 2, 20]);
+    assert_value(
+        "the bits that are set in 00 00 00 00 00 10 00 05",
+        (0..64).filter(|bit| theirs.has_bit(*bit)).collect::<Vec<_>>(),
+        [0, 2, 20],
+        "BEP 10, reserved bytes",
+    );
 }
 
 #[test]
 fn our_handshake_is_sent_before_theirs_is_read_and_nothing_is_read_behind_it() {
     for at_a_time in [1, 7, 68, 500] {
         let mut stream = Script::new(&[&THEIRS[..], b"\0\0\0\x02\x05\xff"].concat(), at_a_time);
-        let theirs = exchange(&mut stream, &ours()).expect("it is the same torrent");
+        let theirs = exchange(&mut stream, &ours(), &names()).expect("it is the same torrent");
         assert_eq!(theirs.peer_id.0, *b"-TR4060-bbbbbbbbbbbb");
-        assert_eq!(
-            stream.told,
-            b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0aaaaaaaaaaaaaaaaaaaa-PM0001-cccccccccccc"
-        );
-        assert_eq!(stream.says.position(), 68);
+        assert_wire(&stream.told, OURS, "BEP 3, handshake");
+        assert_eq!(stream.says.position(), 68, "bytes that were read");
     }
 }
 
 #[test]
 fn a_handshake_cut_at_any_length_is_a_peer_that_hung_up() {
     for length in 0..68 {
-        let result = exchange(&mut Script::new(&THEIRS[..length], 500), &ours());
+        let result = exchange(&mut Script::new(&THEIRS[..length], 500), &ours(), &names());
         assert!(matches!(result, Err(HandshakeError::HungUp)), "{length}: {result:?}");
     }
 }
@@ -129,7 +137,7 @@ fn another_protocol_is_recognised_by_its_first_20_bytes() {
         b"\x1b[2J\0\xff\xfe\r\n-----------",
     ];
     for first in table {
-        match exchange(&mut Script::new(first, 500), &ours()) {
+        match exchange(&mut Script::new(first, 500), &ours(), &names()) {
             Err(error @ HandshakeError::OtherProtocol { .. }) => {
                 assert!(!error.to_string().chars().any(char::is_control))
             }
@@ -142,9 +150,32 @@ fn another_protocol_is_recognised_by_its_first_20_bytes() {
 fn peer_serving_another_torrent_is_refused() {
     let mut other = *THEIRS;
     other[47] = b'b';
-    match exchange(&mut Script::new(&other, 500), &ours()) {
+    match exchange(&mut Script::new(&other, 500), &ours(), &names()) {
         Err(HandshakeError::OtherTorrent { expected, found }) => {
             assert_eq!((&expected.0, &found.0), (b"aaaaaaaaaaaaaaaaaaaa", b"aaaaaaaaaaaaaaaaaaab"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_peer_may_answer_with_any_name_of_the_torrent() {
+    let names = names().and(InfoHash(*b"bbbbbbbbbbbbbbbbbbbb"));
+    let answered = |name: &[u8; 20]| {
+        let mut theirs = *THEIRS;
+        theirs[28..48].copy_from_slice(name);
+        let mut stream = Script::new(&theirs, 500);
+        let answered = exchange(&mut stream, &ours(), &names);
+        assert_wire(&stream.told, OURS, "BEP 3, handshake");
+        answered.map(|theirs| theirs.info_hash.0)
+    };
+    for name in [b"aaaaaaaaaaaaaaaaaaaa", b"bbbbbbbbbbbbbbbbbbbb"] {
+        assert_eq!(answered(name).expect("it is one of the names"), *name);
+    }
+    // The error has the name that we said.
+    match answered(b"aaaaaaaaaaaaaaaaaaab") {
+        Err(HandshakeError::OtherTorrent { expected, .. }) => {
+            assert_eq!(expected, ours().info_hash);
         }
         other => panic!("{other:?}"),
     }
@@ -158,6 +189,7 @@ fn an_info_hash_that_ends_in_zeros_or_spaces_is_still_the_same_torrent() {
         exchange(
             &mut Script::new(&theirs, 500),
             &Handshake { info_hash: InfoHash(*hash), ..ours() },
+            &InfoHash(*hash).into(),
         )
         .expect("it is the same");
     }
@@ -168,7 +200,7 @@ fn our_own_peer_id_coming_back_is_ourselves() {
     let mut ourselves = *THEIRS;
     ourselves[48..].copy_from_slice(b"-PM0001-cccccccccccc");
     assert!(matches!(
-        exchange(&mut Script::new(&ourselves, 500), &ours()),
+        exchange(&mut Script::new(&ourselves, 500), &ours(), &names()),
         Err(HandshakeError::Ourselves)
     ));
 }
@@ -215,18 +247,19 @@ fn kind<T: std::fmt::Debug>(result: io::Result<T>) -> ErrorKind {
 #[test]
 fn a_transport_carries_bytes_both_ways_and_knows_the_other_side() {
     for (mut transport, mut writer, mut reader) in all_kinds() {
-        let echo = thread::spawn(move || {
+        let echo = Fake::start(move || {
             let mut bytes = [0; 1000];
-            reader.read_exact(&mut bytes).expect("it comes");
-            writer.write_all(&bytes).expect("it is read");
+            reader.read_exact(&mut bytes).must("1000 bytes must come")?;
+            writer.write_all(&bytes).must("they must be read")
         });
         transport.set_deadline(millis(60_000));
         let bytes: Vec<u8> = (0..1000).map(|n| (n % 251) as u8).collect();
         transport.write_all(&bytes).expect("it is read");
         let mut back = vec![0; 1000];
-        transport.read_exact(&mut back).expect("it comes");
+        let come = transport.read_exact(&mut back);
+        echo.verdict();
+        come.expect("it comes");
         assert_eq!(back, bytes);
-        echo.join().expect("it worked");
         assert_eq!(transport.read(&mut back).expect("the other side is gone"), 0);
     }
     let (near, far) = pair(1, address(1), address(2));
@@ -258,7 +291,7 @@ fn a_byte_drip_does_not_hold_a_reader_beyond_its_deadline() {
             }
             drop(reader);
         });
-        let error = within(60, move || {
+        let error = in_time(move || {
             transport.reader.set_deadline(millis(150));
             transport.read_exact(&mut [0; 100_000])
         });
@@ -269,7 +302,7 @@ fn a_byte_drip_does_not_hold_a_reader_beyond_its_deadline() {
 #[test]
 fn a_peer_that_does_not_read_does_not_hold_a_writer_beyond_its_deadline() {
     for (mut transport, _writer, _reader) in all_kinds() {
-        let error = within(60, move || {
+        let error = in_time(move || {
             transport.writer.set_deadline(millis(100));
             transport.write_all(&vec![0; 64 << 20])
         });
@@ -328,7 +361,7 @@ fn a_refused_connection_is_an_error_of_that_kind() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let nobody = listener.local_addr().expect("it is bound");
     drop(listener);
-    let result = within(60, move || Tcp.dial(nobody, millis(60_000)).map(drop));
+    let result = in_time(move || Tcp.dial(nobody, millis(60_000)).map(drop));
     assert_eq!(kind(result), ErrorKind::ConnectionRefused);
 }
 
@@ -341,10 +374,10 @@ fn a_peer_that_drips_its_handshake_is_given_up() {
             stream.write_all(&[*byte]).is_ok()
         })
     });
-    let result = within(60, move || {
+    let result = in_time(move || {
         let mut transport = transport;
         transport.set_deadline(millis(200));
-        exchange(&mut transport, &ours())
+        exchange(&mut transport, &ours(), &names())
     });
     assert!(
         matches!(result, Err(HandshakeError::Io(error)) if error.kind() == ErrorKind::TimedOut)
@@ -355,7 +388,7 @@ fn a_peer_that_drips_its_handshake_is_given_up() {
 fn an_accepted_stream_becomes_a_transport_with_its_first_deadline() {
     let (_near, stream) = tcp();
     let mut transport = over_tcp(stream, millis(20)).expect("it is connected");
-    let result = within(60, move || transport.read(&mut [0; 1]));
+    let result = in_time(move || transport.read(&mut [0; 1]));
     assert_eq!(kind(result), ErrorKind::TimedOut);
 }
 
@@ -370,7 +403,7 @@ fn only(peers: impl IntoIterator<Item = u8>) -> Receiver<Vec<SocketAddr>> {
 fn the_first_peer_that_answers_wins_and_nobody_waits_for_the_others() {
     let (never, hang) = mpsc::channel::<()>();
     let hang = Arc::new(std::sync::Mutex::new(hang));
-    let answer = within(60, move || {
+    let answer = in_time(move || {
         first_answer(only(1..=8), millis(60_000), move |peer| {
             if peer != address(5) {
                 let _ = hang.lock().map(|hang| hang.recv());
@@ -389,7 +422,7 @@ fn when_all_peers_fail_each_is_named_once_with_its_reason() {
     found.send(vec![]).expect("it is open");
     found.send(vec![address(2), address(3)]).expect("it is open");
     drop(found);
-    let failed = within(60, move || {
+    let failed = in_time(move || {
         first_answer(peers, millis(60_000), |peer| Err::<(), _>(format!("no {peer}")))
     });
     let mut failed = failed.expect_err("nobody answers");
@@ -399,13 +432,13 @@ fn when_all_peers_fail_each_is_named_once_with_its_reason() {
 
 #[test]
 fn when_nobody_can_be_found_the_race_is_over_at_once() {
-    let failed = within(60, || first_answer(only([]), millis(60_000), |_| Ok::<(), ()>(())));
+    let failed = in_time(|| first_answer(only([]), millis(60_000), |_| Ok::<(), ()>(())));
     assert_eq!(failed, Err(vec![]));
 }
 
 #[test]
 fn dead_peers_do_not_hide_the_one_that_lives() {
-    let asked = within(60, || {
+    let asked = in_time(|| {
         first_answer(only(1..=100), millis(60_000), |peer| {
             if peer == address(100) { Ok(peer) } else { Err(()) }
         })
@@ -420,7 +453,7 @@ fn eight_peers_are_asked_at_once_and_no_more() {
     let (now, peak) = (Arc::clone(&running), Arc::clone(&most));
     // No thread passes the barrier alone: eight must be there at the same time.
     let barrier = Arc::new(Barrier::new(8));
-    let failed = within(60, move || {
+    let failed = in_time(move || {
         first_answer(only(1..=24), millis(60_000), move |_| {
             peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             barrier.wait();
@@ -435,7 +468,7 @@ fn eight_peers_are_asked_at_once_and_no_more() {
 #[test]
 fn peers_found_later_are_asked_while_others_are_still_silent() {
     let (found, peers) = mpsc::channel();
-    let answer = within(60, move || {
+    let answer = in_time(move || {
         found.send(vec![address(1)]).expect("the race listens");
         first_answer(peers, millis(60_000), move |peer| {
             if peer == address(1) {
@@ -452,7 +485,7 @@ fn peers_found_later_are_asked_while_others_are_still_silent() {
 fn a_race_ends_at_its_deadline_with_the_failures_so_far() {
     let (found, peers) = mpsc::channel();
     found.send(vec![address(1), address(2)]).expect("it is open");
-    let failed = within(60, move || {
+    let failed = in_time(move || {
         let failed = first_answer(peers, millis(2000), |peer| {
             if peer == address(2) {
                 thread::sleep(Duration::from_secs(60));
@@ -467,7 +500,7 @@ fn a_race_ends_at_its_deadline_with_the_failures_so_far() {
 
 #[test]
 fn an_ask_that_panics_is_not_waited_for() {
-    let answer = within(60, || {
+    let answer = in_time(|| {
         first_answer(only(1..=20), millis(60_000), |peer| {
             if peer != address(20) {
                 resume_unwind(Box::new("a bug, without a message on the terminal"));

@@ -1,10 +1,11 @@
 //! Stage 5 from outside: each message byte by byte, framing under bad conditions, bitfields.
 
+mod support;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::sync::{Mutex, mpsc};
-use std::thread;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use piecemeal::s02_metainfo::InfoHash;
@@ -17,6 +18,8 @@ use piecemeal::s05_messages::kinds::MAX_MESSAGE_LENGTH;
 use piecemeal::s05_messages::{Message, MessageError, MessageReader, Request};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use support::told::Plain;
+use support::{assert_bytes, assert_read, assert_value, assert_wire, reading, within};
 
 const BLOCK: Request = Request { index: 1, begin: 0x4000, length: 0x0102_0304 };
 
@@ -45,18 +48,30 @@ const GOLDEN: [(Message, &[u8]); 18] = [
     (Message::Unknown { id: 20, payload: b"\0de" }, b"\0\0\0\x04\x14\0de"),
 ];
 
+/// What `expect` says of bytes that must be readable.
+const RIGHT: &str = "these bytes follow the specification, but reading them failed";
+
+/// Decodes a message. If that panics, the failure also names the bytes.
+#[track_caller]
+fn decode(frame: &[u8]) -> Result<Message<'_>, MessageError> {
+    reading(frame, || Message::decode(frame))
+}
+
 /// What a read finds.
 enum Comes {
     Bytes(Vec<u8>),
     Fails(ErrorKind),
 }
 
-/// A scripted stream; at its end it panics, or says that there is no more.
+/// A scripted stream; at its end it says that there is no more, or that nobody should have read on.
 struct Script {
     comes: VecDeque<Comes>,
     ends: bool,
     largest: usize,
 }
+
+/// The words of a read that goes beyond the bytes that are enough.
+const TOO_MUCH: &str = "more was read, but the bytes so far are enough to know";
 
 impl Script {
     /// The bytes in chunks of one size, with an error of this kind before each, and then the end.
@@ -67,7 +82,7 @@ impl Script {
         Script { comes, ends: true, largest: 0 }
     }
 
-    /// The bytes; reading beyond them panics.
+    /// The bytes; reading beyond them is an error.
     fn only(bytes: &[u8]) -> Script {
         Script { ends: false, ..Script::chunks(bytes, bytes.len(), None) }
     }
@@ -87,7 +102,7 @@ impl Read for Script {
             }
             Some(Comes::Fails(kind)) => Err(kind.into()),
             None if self.ends => Ok(0),
-            None => panic!("more was read than is needed to know"),
+            None => Err(io::Error::other(TOO_MUCH)),
         }
     }
 }
@@ -101,14 +116,21 @@ fn each_message_is_written_as_the_specifications_say() {
     for (message, bytes) in GOLDEN {
         let mut written = Vec::new();
         message.write_to(&mut written).expect("memory takes it");
-        assert_eq!(written, bytes, "{message:?}");
+        assert_wire(&written, bytes, "BEP 3, messages");
     }
+    let mut both = Vec::new();
+    Message::Choke.encode_to(&mut both);
+    Message::Unchoke.encode_to(&mut both);
+    let what = "choke, and unchoke appended to the same buffer";
+    assert_bytes(what, &both, b"\0\0\0\x01\x00\0\0\0\x01\x01", "BEP 3, messages");
 }
 
 #[test]
 fn each_message_is_read_as_the_specifications_say() {
     for (message, bytes) in GOLDEN {
-        assert_eq!(Message::decode(&bytes[4..]).expect("it is right"), message);
+        let frame = &bytes[4..];
+        let read = decode(frame).unwrap_or_else(|error| panic!("{RIGHT}: {frame:02x?}\n  {error}"));
+        assert_read(frame, read, message, "BEP 3, message without its length");
     }
 }
 
@@ -117,11 +139,11 @@ fn unknown_ids_are_carried_with_their_payload() {
     for id in [10, 11, 12, 18, 19, 20, 21, 99, 255] {
         let frame = [id, 1, 2, 3];
         assert_eq!(
-            Message::decode(&frame).expect("no id is an error"),
+            decode(&frame).expect("no id is an error"),
             Message::Unknown { id, payload: &[1, 2, 3] }
         );
         assert_eq!(
-            Message::decode(&frame[..1]).expect("no id is an error"),
+            decode(&frame[..1]).expect("no id is an error"),
             Message::Unknown { id, payload: b"" }
         );
     }
@@ -146,19 +168,18 @@ fn a_payload_of_the_wrong_size_is_refused() {
     ] {
         for length in (0..20).filter(|length| *length != size) {
             let frame = [&[id], &vec![0; length][..]].concat();
-            match Message::decode(&frame) {
+            match decode(&frame) {
                 Err(MessageError::Size { id: found_id, expected, found }) => {
                     assert_eq!((found_id, expected, found), (id, size, length));
                 }
-                other => panic!("id {id}, {length} bytes: {other:?}"),
+                other => panic!(
+                    "id {id} with {length} bytes of payload, where {size} are right: {other:?}"
+                ),
             }
         }
     }
     for length in 0..8 {
-        assert!(matches!(
-            Message::decode(&[7; 9][..=length]),
-            Err(MessageError::Size { id: 7, .. })
-        ));
+        assert!(matches!(decode(&[7; 9][..=length]), Err(MessageError::Size { id: 7, .. })));
     }
 }
 
@@ -167,7 +188,12 @@ fn messages_are_length_prefixed_not_of_a_fixed_length() {
     for size in [1, 2, 3, 4, 5, 7, 64, 5000] {
         let mut messages = MessageReader::new(Script::chunks(&all(), size, None));
         for (message, _) in GOLDEN {
-            assert_eq!(messages.read().expect("it is right"), message, "in chunks of {size}");
+            assert_value(
+                &format!("the next message, in chunks of {size} bytes"),
+                messages.read().expect(RIGHT),
+                message,
+                "BEP 3, messages",
+            );
         }
         assert!(matches!(messages.read(), Err(MessageError::HungUp { inside: false })));
     }
@@ -183,9 +209,10 @@ fn after_a_timeout_reading_goes_on_where_it_stopped() {
             loop {
                 match messages.read() {
                     Ok(found) => break assert_eq!(found, message),
-                    Err(error) => {
-                        assert!(error.is_timeout() && kind == ErrorKind::TimedOut, "{error}")
-                    }
+                    Err(error) => assert!(
+                        error.is_timeout() && kind == ErrorKind::TimedOut,
+                        "after {kind:?} reading ended with {error:?}; an interrupted read is no error"
+                    ),
                 }
             }
         }
@@ -220,17 +247,31 @@ fn a_stream_that_ends_inside_a_message_says_so() {
     );
 }
 
+/// Fails unless these bytes were enough to refuse a message that is announced as this long.
+#[track_caller]
+fn assert_refused(from: &[u8], found: Result<Message, MessageError>, length: usize, limit: usize) {
+    let found = match found {
+        Ok(message) => format!("it was taken: {message:?}"),
+        Err(MessageError::Io(error)) => {
+            format!("{error}: it was to be refused at byte {}", from.len())
+        }
+        Err(error) => format!("{error:?}"),
+    };
+    let expected = format!("TooLong {{ length: {length}, limit: {limit} }}");
+    assert_read(from, Plain(found), Plain(expected), "BEP 3, limits");
+}
+
 #[test]
 fn a_block_over_16_kib_is_refused_from_its_first_five_bytes() {
     let mut longest = [&[0, 0, 0x40, 9, 7][..], &[0; 8], &[b'x'; 16384]].concat();
     match MessageReader::new(Script::only(&longest)).read() {
-        Ok(Message::Piece { block, .. }) => assert_eq!(block, [b'x'; 16384]),
-        other => panic!("{other:?}"),
+        Ok(Message::Piece { block, .. }) => assert!(block == [b'x'; 16384], "its bytes differ"),
+        other => panic!("{RIGHT}: {other:?}"),
     }
     longest[3] += 1;
     let mut messages = MessageReader::new(Script::only(&longest[..5]));
     messages.set_limit(u32::MAX); // a bitfield may be longer, a block never
-    assert!(matches!(messages.read(), Err(MessageError::TooLong { length: 16394, limit: 16393 })));
+    assert_refused(&longest[..5], messages.read(), 16_394, 16_393);
 }
 
 /// The bitfield of the largest torrent, 2^21 pieces, with its id.
@@ -239,22 +280,15 @@ const MAX_BITFIELD_LENGTH: usize = (1 << 18) + 1;
 #[test]
 fn a_message_over_the_limit_is_refused_from_its_length() {
     for prefix in [[0, 0x04, 0, 2], [0x7f, 0xff, 0xff, 0xff], [0xff; 4], *b"GET "] {
-        let result = MessageReader::new(Script::only(&prefix)).read().map(|_| ());
-        assert!(
-            matches!(result, Err(MessageError::TooLong { limit: MAX_BITFIELD_LENGTH, .. })),
-            "{prefix:?}: {result:?}"
-        );
+        let length = u32::from_be_bytes(prefix) as usize;
+        let mut messages = MessageReader::new(Script::only(&prefix));
+        assert_refused(&prefix, messages.read(), length, MAX_BITFIELD_LENGTH);
     }
     // Only a bitfield may be as long as that.
     for id in [0, 4, 6, 20, 99] {
-        let result = MessageReader::new(Script::only(&[0, 0x02, 0, 1, id])).read().map(|_| ());
-        assert!(
-            matches!(
-                result,
-                Err(MessageError::TooLong { length: 131_073, limit: MAX_MESSAGE_LENGTH })
-            ),
-            "{id}: {result:?}"
-        );
+        let begin = [0, 0x02, 0, 1, id];
+        let mut messages = MessageReader::new(Script::only(&begin));
+        assert_refused(&begin, messages.read(), 131_073, MAX_MESSAGE_LENGTH);
     }
     let longest = [&[0, 0x02, 0, 0, 20][..], &vec![7; (128 << 10) - 1]].concat();
     match MessageReader::new(Script::only(&longest)).read() {
@@ -272,13 +306,20 @@ fn a_message_over_the_limit_is_refused_from_its_length() {
 fn the_buffer_does_not_outgrow_the_longest_message() {
     let longest = [&[0, 0x02, 0, 0, 20][..], &vec![7; (128 << 10) - 1]].concat();
     for (pieces, most) in [(1, 4 + (128 << 10)), (1 << 21, 4 + MAX_BITFIELD_LENGTH)] {
-        let mut messages = MessageReader::new(Script::chunks(&longest.repeat(3), 60_000, None));
-        messages.set_limit(pieces);
-        for _ in 0..3 {
-            messages.read().expect("it is right");
+        // If a message ends where a chunk does, the next read is offered the whole buffer.
+        for chunk in [60_000, longest.len() / 4] {
+            let stream = Script::chunks(&longest.repeat(3), chunk, None);
+            let mut messages = MessageReader::new(stream);
+            messages.set_limit(pieces);
+            for _ in 0..3 {
+                messages.read().expect(RIGHT);
+            }
+            let largest = messages.get_mut().largest;
+            assert!(
+                largest <= most,
+                "a read was offered room for {largest} bytes, but the longest message and its length are {most}"
+            );
         }
-        let largest = messages.get_mut().largest;
-        assert!(largest <= most, "{largest} bytes are offered to the stream");
     }
 }
 
@@ -288,7 +329,8 @@ fn the_limit_grows_with_the_bitfield_of_the_torrent_and_never_shrinks() {
     let stream = [&[0, 0x20, 0, 1, 5][..], &bits].concat();
     let mut messages = MessageReader::new(Script::only(&stream));
     messages.set_limit(16 << 20);
-    assert_eq!(messages.read().expect("it has one bit a piece"), Message::Bitfield { bits: &bits });
+    let found = messages.read().expect("it has one bit a piece");
+    assert!(found == Message::Bitfield { bits: &bits }, "it is not the bitfield that was sent");
     let mut messages = MessageReader::new(Script::only(&stream[..4]));
     messages.set_limit((16 << 20) - 8);
     assert!(matches!(messages.read(), Err(MessageError::TooLong { .. })));
@@ -304,8 +346,12 @@ fn a_length_prefix_alone_allocates_nothing() {
         let stream = [&[0, 0x02, 0, 0, 20][..], &vec![0; come]].concat();
         let mut messages = MessageReader::new(Script::chunks(&stream, 1000, None));
         assert!(matches!(messages.read(), Err(MessageError::HungUp { inside: true })));
-        let largest = messages.get_mut().largest;
-        assert!(largest <= (4 * stream.len()).max(1024), "{largest} bytes for {come}");
+        let (largest, most) = (messages.get_mut().largest, (4 * stream.len()).max(1024));
+        assert!(
+            largest <= most,
+            "{} bytes had come, and a read was offered room for {largest}, but {most} are enough: the buffer grows with what comes, not with what is announced",
+            stream.len()
+        );
     }
 }
 
@@ -316,7 +362,7 @@ fn messages_put_aside_are_read_again_in_order_and_before_anything_new() {
             b"\0\0\0\x03\x05\xff\x80\0\0\0\x01\x0e\0\0\0\x01\x01\0\0\0\0\0\0\0\x05\x04\0\0\0\x07";
         let mut messages = MessageReader::new(Script::chunks(stream, size, None));
         for kept in [true, false, true] {
-            messages.read().expect("it is right");
+            messages.read().expect(RIGHT);
             if kept {
                 messages.defer().expect("it is short");
             }
@@ -324,9 +370,28 @@ fn messages_put_aside_are_read_again_in_order_and_before_anything_new() {
         messages.replay();
         let bits = Message::Bitfield { bits: b"\xff\x80" };
         for expected in [bits, Message::Unchoke, Message::KeepAlive, Message::Have { index: 7 }] {
-            assert_eq!(messages.read().expect("it is right"), expected, "in chunks of {size}");
+            assert_eq!(messages.read().expect(RIGHT), expected, "in chunks of {size}");
         }
         assert!(matches!(messages.read(), Err(MessageError::HungUp { inside: false })));
+    }
+}
+
+#[test]
+fn a_second_replay_brings_nothing_twice() {
+    let stream = b"\0\0\0\x01\x00\0\0\0\x01\x01\0\0\0\x01\x02";
+    let mut messages = MessageReader::new(Script::only(stream));
+    assert_eq!(messages.read().expect(RIGHT), Message::Choke);
+    messages.defer().expect("it is short");
+    messages.replay();
+    assert_eq!(messages.read().expect(RIGHT), Message::Choke, "it was put aside");
+    messages.replay();
+    let found = messages.read().expect(RIGHT);
+    assert_eq!(found, Message::Unchoke, "the choke was replayed, so it is not aside any more");
+    messages.defer().expect("it is short");
+    messages.replay();
+    for expected in [Message::Unchoke, Message::Interested] {
+        let found = messages.read().expect(RIGHT);
+        assert_eq!(found, expected, "only the unchoke was put aside since the last replay");
     }
 }
 
@@ -335,7 +400,7 @@ fn replay_without_anything_put_aside_changes_nothing() {
     let mut messages = MessageReader::new(Script::chunks(&all(), 7, None));
     for (message, _) in GOLDEN {
         messages.replay();
-        assert_eq!(messages.read().expect("it is right"), message);
+        assert_eq!(messages.read().expect(RIGHT), message);
     }
 }
 
@@ -345,10 +410,10 @@ fn no_more_is_put_aside_than_a_bitfield_and_one_message_may_be_long() {
     let count = (MAX_BITFIELD_LENGTH + MAX_MESSAGE_LENGTH) / have.len();
     let mut messages = MessageReader::new(Script::chunks(&have.repeat(count + 1), 4096, None));
     for _ in 0..count {
-        messages.read().expect("it is right");
+        messages.read().expect(RIGHT);
         messages.defer().expect("there is room");
     }
-    messages.read().expect("it is right");
+    messages.read().expect(RIGHT);
     assert!(matches!(messages.defer(), Err(MessageError::TooLong { .. })));
 }
 
@@ -366,6 +431,23 @@ fn longest() -> Vec<u8> {
 }
 
 #[test]
+fn a_busy_peer_is_read_four_blocks_at_a_time_and_no_more() {
+    let block = 4 + 9 + 16_384;
+    let stream = longest().repeat(100);
+    let mut messages = MessageReader::new(Script::chunks(&stream, stream.len(), None));
+    for number in 0..100 {
+        let message = messages.read().expect(RIGHT);
+        let expected = Message::Piece { index: 1, begin: 0, block: &[b'x'; 16_384] };
+        assert!(message == expected, "block {number} of 100 differs from what was sent");
+    }
+    let (largest, busy) = (messages.get_mut().largest, 4 * block);
+    assert_eq!(
+        largest, busy,
+        "the most bytes that a read was offered room for; a busy peer gets four blocks with their heads"
+    );
+}
+
+#[test]
 fn the_block_that_goes_on_where_one_ends_is_taken_with_it() {
     let stream = [
         longest(),
@@ -375,12 +457,19 @@ fn the_block_that_goes_on_where_one_ends_is_taken_with_it() {
     ]
     .concat();
     let mut messages = MessageReader::new(Script::only(&stream));
-    let (message, mut rest) = messages.read_with_rest().expect("it is right");
-    assert_eq!(message, Message::Piece { index: 1, begin: 0, block: &[b'x'; 16_384] });
-    let taken = [rest.block(1, 16_384), rest.block(1, 32_768), rest.block(1, 32_769)];
-    assert_eq!(taken, [Some(&[b'y'; 16_384][..]), Some(&b"z"[..]), None]);
+    let (message, mut rest) = messages.read_with_rest().expect(RIGHT);
+    let first = Message::Piece { index: 1, begin: 0, block: &[b'x'; 16_384] };
+    assert!(message == first, "the first block differs from what was sent");
+    let taken = [rest.block(1, 16_384), rest.block(1, 32_768)];
+    let count = 1 + taken.iter().flatten().count();
+    assert_eq!(
+        count, 3,
+        "only {count} of 3 blocks were in the buffer: a read that fills it shows a busy peer, and it grows fourfold (chapter 5)"
+    );
+    assert!(taken == [Some(&[b'y'; 16_384][..]), Some(&b"z"[..])], "the other blocks differ");
+    assert_eq!(rest.block(1, 32_769), None);
     assert!(!messages.begun().is_empty(), "there is an unchoke");
-    assert_eq!(messages.read().expect("it is right"), Message::Unchoke);
+    assert_eq!(messages.read().expect(RIGHT), Message::Unchoke);
     assert!(messages.begun().is_empty());
 }
 
@@ -429,10 +518,10 @@ fn what_is_not_the_next_block_stays_to_be_read() {
     for (what, bytes, expected) in whole {
         let mut messages =
             MessageReader::new(Script::only(&[longest(), bytes, next.clone()].concat()));
-        let (_, mut rest) = messages.read_with_rest().expect("it is right");
+        let (_, mut rest) = messages.read_with_rest().expect(RIGHT);
         // Asking again changes nothing.
         assert_eq!([rest.block(1, 16_384), rest.block(1, 16_384)], [None; 2], "{what}");
-        let (message, mut rest) = messages.read_with_rest().expect("it is right");
+        let (message, mut rest) = messages.read_with_rest().expect(RIGHT);
         assert_eq!(message, expected, "{what}");
         // It is at the front now, but not part of any run yet.
         assert_eq!(rest.block(1, 16_384), Some(&b"eggs"[..]), "behind {what}");
@@ -446,7 +535,7 @@ fn what_is_not_the_next_block_stays_to_be_read() {
     for (what, bytes) in broken {
         let mut messages =
             MessageReader::new(Script::only(&[longest(), bytes, next.clone()].concat()));
-        let (_, mut rest) = messages.read_with_rest().expect("it is right");
+        let (_, mut rest) = messages.read_with_rest().expect(RIGHT);
         assert_eq!(rest.block(1, 16_384), None, "{what}");
         match messages.read().map(|_| ()) {
             Err(MessageError::Size { .. } | MessageError::TooLong { .. }) => {}
@@ -465,13 +554,13 @@ fn a_block_that_has_not_come_in_full_stays_to_be_read() {
         ];
         let comes = comes.into_iter().chain([Comes::Bytes(next[come..].to_vec())]).collect();
         let mut messages = MessageReader::new(Script { comes, ends: false, largest: 0 });
-        let (_, mut rest) = messages.read_with_rest().expect("it is right");
+        let (_, mut rest) = messages.read_with_rest().expect(RIGHT);
         assert_eq!(rest.block(1, 16_384), None, "{come} bytes of it");
         assert_eq!(!messages.begun().is_empty(), come > 0);
         assert!(messages.read().expect_err("it is not complete").is_timeout());
         assert_eq!(!messages.begun().is_empty(), come > 0);
         assert_eq!(
-            messages.read().expect("it is right"),
+            messages.read().expect(RIGHT),
             Message::Piece { index: 1, begin: 16_384, block: b"eggs" }
         );
         assert!(messages.begun().is_empty());
@@ -488,24 +577,21 @@ fn blocks_that_were_taken_together_are_put_aside_together() {
     ]
     .concat();
     let mut messages = MessageReader::new(Script::only(&stream));
-    let (_, mut rest) = messages.read_with_rest().expect("it is right");
+    let (_, mut rest) = messages.read_with_rest().expect(RIGHT);
     assert_eq!(rest.block(1, 4), Some(&b"eggs"[..]));
     messages.defer().expect("it is short");
-    assert_eq!(
-        messages.read().expect("it is right"),
-        Message::Piece { index: 1, begin: 8, block: b"ham" }
-    );
+    assert_eq!(messages.read().expect(RIGHT), Message::Piece { index: 1, begin: 8, block: b"ham" });
     messages.replay();
     assert!(!messages.begun().is_empty());
     assert_eq!(
-        messages.read().expect("it is right"),
+        messages.read().expect(RIGHT),
         Message::Piece { index: 1, begin: 0, block: b"spam" }
     );
     assert_eq!(
-        messages.read().expect("it is right"),
+        messages.read().expect(RIGHT),
         Message::Piece { index: 1, begin: 4, block: b"eggs" }
     );
-    assert_eq!(messages.read().expect("it is right"), Message::Unchoke);
+    assert_eq!(messages.read().expect(RIGHT), Message::Unchoke);
     assert!(messages.begun().is_empty());
 }
 
@@ -514,10 +600,10 @@ fn replay_right_behind_a_run_goes_on_with_what_came_after_it() {
     let stream =
         [piece(1, 0, b"spam"), piece(1, 4, b"eggs"), b"\0\0\0\x01\x01\0\0".to_vec()].concat();
     let mut messages = MessageReader::new(Script::only(&stream));
-    let (_, mut rest) = messages.read_with_rest().expect("it is right");
+    let (_, mut rest) = messages.read_with_rest().expect(RIGHT);
     assert_eq!(rest.block(1, 4), Some(&b"eggs"[..]));
     messages.replay();
-    assert_eq!(messages.read().expect("it is right"), Message::Unchoke);
+    assert_eq!(messages.read().expect(RIGHT), Message::Unchoke);
     assert!(!messages.begun().is_empty(), "two bytes of the next one");
 }
 
@@ -605,20 +691,6 @@ fn taken_in_runs_or_one_by_one_the_messages_are_the_same() {
 }
 
 #[test]
-fn a_busy_peer_is_read_four_blocks_at_a_time_and_no_more() {
-    let block = 4 + 9 + 16_384;
-    let stream = longest().repeat(100);
-    let mut messages = MessageReader::new(Script::chunks(&stream, stream.len(), None));
-    for number in 0..100 {
-        let Ok(Message::Piece { index: 1, begin: 0, block }) = messages.read() else {
-            panic!("block {number}")
-        };
-        assert!(block == [b'x'; 16_384], "block {number}");
-    }
-    assert_eq!(messages.get_mut().largest, 4 * block);
-}
-
-#[test]
 fn mutilated_messages_are_refused_or_read_but_never_panic() {
     let mut random = StdRng::seed_from_u64(5);
     for round in 0..20_000 {
@@ -642,23 +714,38 @@ fn mutilated_messages_are_refused_or_read_but_never_panic() {
 
 #[test]
 fn the_first_piece_is_the_highest_bit() {
-    let bits = Bitfield::decode(&[0b1000_0001, 0b0100_0000], 10).expect("it is right");
-    assert_eq!(bits.iter().collect::<Vec<_>>(), [0, 7, 9]);
-    assert_eq!(
-        (bits.count(), bits.is_full(), bits.encode()),
-        (3, false, vec![0b1000_0001, 0b0100_0000])
+    let bits = Bitfield::decode(&[0b1000_0001, 0b0100_0000], 10).expect(RIGHT);
+    assert_read(
+        &[0b1000_0001, 0b0100_0000],
+        bits.iter().collect::<Vec<_>>(),
+        [0, 7, 9],
+        "BEP 3, bitfield",
     );
+    assert_wire(&bits.encode(), &[0b1000_0001, 0b0100_0000], "BEP 3, bitfield");
+    assert_eq!((bits.count(), bits.is_full()), (3, false));
     assert!(bits.has(7) && !bits.has(8) && !bits.has(10) && !bits.has(u32::MAX));
-    assert_eq!(bits.words(), [0x8140_0000_0000_0000]);
+    let words: Vec<String> = bits.words().iter().map(|word| format!("{word:016x}")).collect();
+    assert_eq!(words, ["8140000000000000"], "the first piece is the highest bit of a word");
+}
+
+/// Fails unless this bitfield was read. Its words are in hex, which shows their bits.
+#[track_caller]
+fn assert_bits(payload: &[u8], pieces: u32, expected: &Bitfield) {
+    let found = reading(payload, || Bitfield::decode(payload, pieces));
+    assert!(
+        found.as_ref() == Ok(expected),
+        "{payload:02x?} for {pieces} pieces:\n  expected  {expected:x?}\n  found     {found:x?}"
+    );
 }
 
 #[test]
 fn a_bitfield_of_the_wrong_length_is_refused_and_spare_bits_are_cleared() {
     for (pieces, bytes) in [(0, 0), (1, 1), (8, 1), (9, 2), (64, 8), (65, 9), (1000, 125)] {
-        assert_eq!(Bitfield::decode(&vec![0; bytes], pieces), Ok(Bitfield::new(pieces)));
+        assert_bits(&vec![0; bytes], pieces, &Bitfield::new(pieces));
         for found in (0..bytes + 9).filter(|found| *found != bytes) {
             let length = BitfieldError::Length { expected: bytes, pieces, found };
-            assert_eq!(Bitfield::decode(&vec![0; found], pieces), Err(length));
+            let payload = vec![0; found];
+            assert_eq!(reading(&payload, || Bitfield::decode(&payload, pieces)), Err(length));
         }
         let full = Bitfield::full(pieces).encode();
         assert_eq!(Bitfield::decode(&full, pieces).map(|bits| bits.count()), Ok(pieces));
@@ -666,15 +753,11 @@ fn a_bitfield_of_the_wrong_length_is_refused_and_spare_bits_are_cleared() {
             let mut spare = full.clone();
             spare[bytes - 1] |= 1 << (7 - pieces % 8);
             assert!(has_spare_bits(&spare, pieces) && !has_spare_bits(&full, pieces));
-            assert_eq!(
-                Bitfield::decode(&spare, pieces),
-                Ok(Bitfield::full(pieces)),
-                "nothing is left of them"
-            );
-            assert_eq!(Bitfield::decode(&vec![0xff; bytes], pieces), Ok(Bitfield::full(pieces)));
+            assert_bits(&spare, pieces, &Bitfield::full(pieces));
+            assert_bits(&vec![0xff; bytes], pieces, &Bitfield::full(pieces));
         }
     }
-    assert_eq!(Bitfield::full(10).encode(), [0xff, 0xc0]);
+    assert_wire(&Bitfield::full(10).encode(), &[0xff, 0xc0], "BEP 3, bitfield");
     // The six lowest bits of the second byte belong to no piece; the two highest do.
     assert!([0x3f, 0x20, 0x01].iter().all(|last| has_spare_bits(&[0, *last], 10)));
     assert!([0x00, 0x40, 0x80, 0xc0].iter().all(|last| !has_spare_bits(&[0, *last], 10)));
@@ -692,15 +775,23 @@ fn a_bitfield_is_a_set_of_pieces() {
             let (index, has) = (random.random_range(0..pieces + 70), random.random());
             let changed =
                 index < pieces && if has { model.insert(index) } else { model.remove(&index) };
-            assert_eq!(bits.set(index, has), changed);
-            assert_eq!(bits.has(index), model.contains(&index));
+            assert_eq!(
+                bits.set(index, has),
+                changed,
+                "{pieces} pieces: whether set({index}, {has}) changes the set"
+            );
+            assert_eq!(
+                bits.has(index),
+                model.contains(&index),
+                "{pieces} pieces: has({index}) after set({index}, {has})"
+            );
         }
         assert_eq!(bits.iter().collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
         assert_eq!(
             (bits.count() as usize, bits.is_full()),
             (model.len(), model.len() == pieces as usize)
         );
-        assert_eq!(Bitfield::decode(&bits.encode(), pieces), Ok(bits));
+        assert_bits(&bits.encode(), pieces, &bits);
         assert!(Bitfield::full(pieces).is_full() && !Bitfield::new(pieces).is_full());
     }
 }
@@ -712,7 +803,7 @@ impl Dial for Pipe {
     fn dial(&self, _: SocketAddr, _: Instant) -> io::Result<Transport> {
         self.0
             .lock()
-            .expect("nobody panics")
+            .unwrap_or_else(PoisonError::into_inner)
             .take()
             .ok_or_else(|| ErrorKind::ConnectionRefused.into())
     }
@@ -724,12 +815,11 @@ fn open(answer: &[u8], time: Duration) -> (Result<Connection, HandshakeError>, T
     far.set_deadline(Instant::now() + Duration::from_secs(60));
     far.write_all(answer).expect("there is room");
     let ours = Handshake::new(InfoHash([b'a'; 20]), PeerId([b'b'; 20]));
-    let (done, opened) = mpsc::channel();
     let until = Instant::now() + time;
-    thread::spawn(move || {
-        drop(done.send(Connection::open(&Pipe(Mutex::new(Some(near))), address(2), &ours, until)))
+    let opened = within(Duration::from_secs(120), move || {
+        Connection::open(&Pipe(Mutex::new(Some(near))), address(2), &ours, until)
     });
-    (opened.recv_timeout(Duration::from_secs(120)).expect("it ends in time"), far)
+    (opened, far)
 }
 
 #[test]
@@ -744,7 +834,7 @@ fn a_connection_shakes_hands_then_speaks_in_messages_and_hangs_up_when_dropped()
     drop(connection);
     let mut all = Vec::new();
     far.read_to_end(&mut all).expect("it ends");
-    assert_eq!(all[68..], *b"\0\0\0\x01\x02");
+    assert_wire(&all[68..], b"\0\0\0\x01\x02", "BEP 3, messages");
     assert!(far.write_all(b"x").is_err());
 }
 

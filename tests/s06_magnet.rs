@@ -1,9 +1,12 @@
 //! Stage 6 from outside: magnet links, good and bad.
 
+mod support;
+
 use piecemeal::s03_tracker::peers::PeerAddress;
 use piecemeal::s06_magnet::{Magnet, MagnetError};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use support::assert_value;
 
 /// The course's sample torrent, in hex and as `base32` writes it.
 const HEX: &str = "d69f91e6b2ae4c542468d1073a71d4ea13879a7f";
@@ -35,7 +38,13 @@ fn the_info_hash_is_40_hex_digits_or_32_of_base32_in_any_case() {
             "  magnet:?xt.1=urn:btih:",
         ] {
             let magnet = parse(&format!("{scheme}{text}"));
-            assert_eq!(magnet.need_info_hash().map(|hash| hash.to_string()).as_deref(), Ok(HEX));
+            let found = magnet.need_info_hash().map(|hash| hash.to_string());
+            assert_value(
+                &format!("the info hash of {scheme}{text}"),
+                found.as_deref(),
+                Ok(HEX),
+                "BEP 9, info hash",
+            );
             assert_eq!(magnet.info_hash_v2, None);
         }
     }
@@ -49,8 +58,10 @@ fn a_link_with_every_parameter_is_read() {
         "magnet:?xt=urn:btih:{HEX}&dn=a+b%20c%2B%C3%A9&tr=http%3A%2F%2Ft%2Fannounce%3Fk%3D1%262&tr=udp://u:1/a+b\
          &x.pe=192.0.2.1:6881&x.pe=%5B2001%3Adb8%3A%3A1%5D:1&x.pe=peer.example.org:65535&xl=92063&so=0,2,4-6&ws=http://w/x&zz=1&x.other=%zz"
     ));
-    assert_eq!(magnet.name.as_deref(), Some("a b c+é"));
-    assert_eq!(magnet.trackers, ["http://t/announce?k=1&2", "udp://u:1/a+b"]);
+    let link = "BEP 9, magnet link";
+    assert_value("the name of a+b%20c%2B%C3%A9", magnet.name.as_deref(), Some("a b c+é"), link);
+    let trackers = ["http://t/announce?k=1&2", "udp://u:1/a+b"];
+    assert_value("the trackers of the two tr", &magnet.trackers[..], &trackers[..], link);
     assert_eq!(
         magnet.peers,
         [peer("192.0.2.1", 6881), peer("2001:db8::1", 1), peer("peer.example.org", 65535)]

@@ -1,9 +1,9 @@
 //! Stage 7 from outside: extension handshakes byte by byte, which id belongs to which side, and odd peers.
 
+mod support;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use piecemeal::s02_metainfo::InfoHash;
@@ -13,12 +13,14 @@ use piecemeal::s04_handshake::transport::{Transport, pair};
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s05_messages::{Message, MessageError};
 use piecemeal::s07_extension::dont_have::{self, DontHave, DontHaveError};
+use piecemeal::s07_extension::extension::{Extension, Reply};
 use piecemeal::s07_extension::{
-    BoxError, Extension, ExtensionError, ExtensionHandshake, Extensions, PeerExtensions, Reply,
-    encode_extended, exchange_extensions,
+    BoxError, ExtensionError, ExtensionHandshake, Extensions, PeerExtensions, encode_extended,
+    exchange_extensions,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use support::{Must, Script, assert_wire, wire_is};
 
 /// The example of libtorrent's extension protocol document.
 const LIBTORRENT: &[u8] = b"d1:md11:LT_metadatai1e6:ut_pexi2ee1:pi6881e1:v12:uTorrent 1.2e";
@@ -45,7 +47,7 @@ fn the_example_of_libtorrents_document_is_read_and_written() {
         (handshake.p, handshake.v.as_deref(), handshake.metadata_size),
         (Some(6881), Some("uTorrent 1.2"), None)
     );
-    assert_eq!(handshake.encode(), LIBTORRENT);
+    assert_wire(&handshake.encode(), LIBTORRENT, "BEP 10, extension handshake");
 }
 
 #[test]
@@ -53,10 +55,10 @@ fn m_is_a_dictionary_of_names_and_ids_with_metadata_size_beside_it() {
     let with = b"d1:md11:ut_metadatai3ee13:metadata_sizei31235ee";
     let mut handshake = decode(with);
     assert_eq!((m(&handshake), handshake.metadata_size), (vec![("ut_metadata", 3)], Some(31235)));
-    assert_eq!(handshake.encode(), with);
+    assert_wire(&handshake.encode(), with, "BEP 10, extension handshake");
     // Without the metadata, its size is left out.
     handshake.metadata_size = None;
-    assert_eq!(handshake.encode(), b"d1:md11:ut_metadatai3eee");
+    assert_wire(&handshake.encode(), b"d1:md11:ut_metadatai3eee", "BEP 10, extension handshake");
     // What the sources print, without the colon, is a set, and no id can be read from it.
     assert!(decode(b"d1:ml11:ut_metadatai3eee").m.is_empty());
 }
@@ -72,7 +74,7 @@ fn every_key_is_read_and_written_with_the_keys_sorted() {
         (Some(ip("127.0.0.1")), Some(250), Some(65535))
     );
     assert_eq!(handshake.v.as_deref(), Some("é!"));
-    assert_eq!(handshake.encode(), bytes);
+    assert_wire(&handshake.encode(), bytes, "BEP 10, extension handshake");
     let six = decode(b"d6:yourip16:\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01e");
     assert_eq!(six.yourip, Some(ip("::1")));
 }
@@ -341,10 +343,12 @@ fn the_value_in_m_is_the_id_by_which_that_peer_wants_to_be_sent_messages() {
     assert!(out.is_empty());
     // Messages to us have our id, and answers have theirs.
     first.hear(b"\x02hi", &mut out).expect("a message");
-    assert_eq!(out, b"\0\0\0\x04\x14\x03hi\0\0\0\x04\x14\x03hi");
+    let answers = b"\0\0\0\x04\x14\x03hi\0\0\0\x04\x14\x03hi";
+    assert_wire(&out, answers, "BEP 10, extended messages");
     out.clear();
     second.hear(b"\x02hi", &mut out).expect("a message");
-    assert_eq!(out, b"\0\0\0\x04\x14\xc8hi\0\0\0\x04\x14\xc8hi");
+    let answers = b"\0\0\0\x04\x14\xc8hi\0\0\0\x04\x14\xc8hi";
+    assert_wire(&out, answers, "BEP 10, extended messages");
     // A peer that has turned it off again gets no answer.
     out.clear();
     second.hear(b"\0d1:md3:twoi0eee", &mut out).expect("a handshake");
@@ -365,7 +369,8 @@ fn our_numbers_can_begin_later_than_at_1() {
         }
         assert!(out.is_empty());
         extensions.hear(&[second, b'x'], &mut out).expect("a message");
-        assert_eq!(out, b"\0\0\0\x03\x14\x09x\0\0\0\x03\x14\x09x");
+        let answers = b"\0\0\0\x03\x14\x09x\0\0\0\x03\x14\x09x";
+        assert_wire(&out, answers, "BEP 10, extended messages");
     }
 }
 
@@ -394,7 +399,7 @@ fn greeting() -> Vec<u8> {
 fn our_greeting_names_our_extensions_and_their_address() {
     let mut out = Vec::new();
     encode_extended(0, &echoes().greeting(ip("192.0.2.2")).encode(), &mut out);
-    assert_eq!(out, greeting());
+    assert_wire(&out, &greeting(), "BEP 10, extended messages");
     assert_eq!(echoes().greeting(ip("::ffff:192.0.2.2")).yourip, Some(ip("192.0.2.2")));
     assert_eq!(echoes().greeting(ip("2001:db8::1")).yourip, Some(ip("2001:db8::1")));
 }
@@ -406,7 +411,7 @@ fn lt_donthave_is_the_index_of_a_piece_that_is_lost() {
     let (mut extensions, mut out) = (Extensions::new(vec![Box::new(DontHave)]), Vec::new());
     assert_eq!(extensions.hear(b"\x01\x00\x00\x00\x07", &mut out).expect("it is right"), [7]);
     encode_extended(9, &dont_have::encode(7), &mut out);
-    assert_eq!(out, b"\0\0\0\x06\x14\x09\0\0\0\x07");
+    assert_wire(&out, b"\0\0\0\x06\x14\x09\0\0\0\x07", "BEP 54, extended messages");
     for length in (0..9).filter(|length| *length != 4) {
         assert_eq!(dont_have::decode(&[0; 8][..length]), Err(DontHaveError { found: length }));
     }
@@ -484,21 +489,20 @@ fn exchange(says: &[u8]) -> (Connection, Extensions, Result<(), ExtensionError>)
 #[test]
 fn our_extension_handshake_waits_for_nothing_and_nothing_goes_before_it() {
     let (mut connection, mut far) = connected(BIT_20);
-    let (heard, hears) = mpsc::channel();
-    thread::spawn(move || {
+    let script = Script::start(move || {
         // This peer sends nothing, not even a bitfield, until it has heard from us.
         let mut first = vec![0; greeting().len()];
-        far.read_exact(&mut first).expect("our handshake comes");
-        far.write_all(b"\0\0\0\x11\x14\0d1:md3:onei3eee").expect("we listen");
-        let _ = heard.send(first);
+        far.read_exact(&mut first).must("our extension handshake must come first")?;
+        wire_is(&first, &greeting(), "BEP 10, extended messages")?;
+        far.write_all(b"\0\0\0\x11\x14\0d1:md3:onei3eee").must("we must listen")?;
         let mut more = Vec::new();
-        far.read_to_end(&mut more).expect("it ends");
-        let _ = heard.send(more);
+        far.read_to_end(&mut more).must("we must hang up")?;
+        wire_is(&more, b"", "BEP 10, extended messages")
     });
-    exchange_extensions(&mut connection, &mut echoes()).expect("both sides speak it");
+    let exchanged = exchange_extensions(&mut connection, &mut echoes());
     drop(connection);
-    assert_eq!(hears.recv_timeout(Duration::from_secs(60)).as_deref(), Ok(&greeting()[..]));
-    assert_eq!(hears.recv_timeout(Duration::from_secs(60)).as_deref(), Ok(&b""[..]));
+    script.verdict();
+    exchanged.expect("both sides speak it");
 }
 
 #[test]
@@ -558,4 +562,138 @@ fn a_peer_that_is_silent_or_broken_or_gone_is_an_error() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Speaks first, hears plain messages, and sends plain ones. Listed under its name, or not at all.
+struct Talker {
+    name: &'static str,
+    listed: bool,
+    /// The id of the plain message that is its own.
+    takes: u8,
+}
+
+impl Extension for Talker {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn is_listed(&self) -> bool {
+        self.listed
+    }
+
+    fn message(&mut self, _: &[u8], reply: &mut Reply) -> Result<(), BoxError> {
+        reply.send.push(b"heard".to_vec());
+        Ok(())
+    }
+
+    fn plain(&mut self, message: &Message, reply: &mut Reply) -> Result<bool, BoxError> {
+        match *message {
+            Message::Unknown { id, payload: b"bad" } if id == self.takes => Err("it is bad".into()),
+            Message::Unknown { id, payload } if id == self.takes => {
+                reply.send.push(payload.to_vec());
+                Message::Port { port: 7 }.encode_to(&mut reply.plain);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn opened(&mut self, theirs: &Handshake, reply: &mut Reply) {
+        if theirs.has_bit(0) {
+            Message::Port { port: 6881 }.encode_to(&mut reply.plain);
+        }
+        reply.send.push(b"open".to_vec());
+    }
+
+    fn tick(&mut self, _: Instant, reply: &mut Reply) {
+        reply.send.push(b"tick".to_vec());
+        Message::Port { port: 1 }.encode_to(&mut reply.plain);
+    }
+}
+
+/// One that is listed, and one that is not.
+fn talkers() -> Extensions {
+    Extensions::new(vec![
+        Box::new(Talker { name: "hidden", listed: false, takes: 21 }),
+        Box::new(Talker { name: "listed", listed: true, takes: 22 }),
+    ])
+}
+
+/// A `port` message, written by hand.
+fn port(port: u16) -> Vec<u8> {
+    [b"\0\0\0\x03\x09", &port.to_be_bytes()[..]].concat()
+}
+
+#[test]
+fn an_extension_that_is_not_listed_has_no_message_20() {
+    let (mut extensions, mut out) = (talkers(), Vec::new());
+    let m = extensions.greeting(ip("192.0.2.2")).m;
+    assert_eq!(m.into_iter().collect::<Vec<_>>(), [("listed".to_owned(), 2)]);
+    // A peer that gives it an id all the same is not answered, and neither is its message.
+    extensions.hear(b"\0d1:md6:hiddeni4e6:listedi5eee", &mut out).expect("a handshake");
+    extensions.hear(b"\x01x", &mut out).expect("it is for nobody");
+    assert!(out.is_empty());
+    extensions.hear(b"\x02x", &mut out).expect("a message");
+    assert_wire(&out, b"\0\0\0\x07\x14\x05heard", "BEP 10, extended messages");
+}
+
+#[test]
+fn a_plain_message_goes_to_the_extension_that_takes_it_and_to_no_other() {
+    let (mut extensions, mut out) = (talkers(), Vec::new());
+    let unknown = |id, payload| Message::Unknown { id, payload };
+    for nobodys in [unknown(23, b"x"), Message::Port { port: 6881 }] {
+        extensions.hear_plain(&nobodys, &mut out).expect("it is for nobody");
+    }
+    assert!(out.is_empty());
+    extensions.hear_plain(&unknown(22, b"x"), &mut out).expect("it is right");
+    // Not yet listed by the peer, so only the plain part of the answer can be sent.
+    assert_eq!(out, port(7));
+    extensions.hear(b"\0d1:md6:listedi5eee", &mut out).expect("a handshake");
+    out.clear();
+    extensions.hear_plain(&unknown(22, b"x"), &mut out).expect("it is right");
+    assert_eq!(out, [&port(7), &b"\0\0\0\x03\x14\x05x"[..]].concat());
+    // The first that takes it ends the search.
+    let first = |name| Talker { name, listed: true, takes: 21 };
+    let mut twins = Extensions::new(vec![Box::new(first("one")), Box::new(first("two"))]);
+    out.clear();
+    twins.hear_plain(&unknown(21, b"x"), &mut out).expect("it is right");
+    assert_eq!(out, port(7));
+    let error = twins.hear_plain(&unknown(21, b"bad"), &mut out).expect_err("it refuses that");
+    assert_eq!(error.to_string(), "one: it is bad");
+}
+
+#[test]
+fn when_a_session_begins_an_extension_may_speak_first() {
+    let hello = |bits: &[usize]| {
+        let plain = Handshake::new(InfoHash([1; 20]), PeerId([2; 20]));
+        bits.iter().fold(plain, |handshake, bit| handshake.with_bit(*bit))
+    };
+    let mut out = Vec::new();
+    talkers().opened(&hello(&[]), &mut out);
+    assert!(out.is_empty(), "the peer has no bit set, and no id is known");
+    talkers().opened(&hello(&[0]), &mut out);
+    assert_eq!(out, [port(6881), port(6881)].concat());
+}
+
+#[test]
+fn time_passes_only_for_extensions_that_the_peer_speaks_and_not_too_often() {
+    let (mut extensions, mut out) = (talkers(), Vec::new());
+    let start = Instant::now();
+    let at = |milliseconds| start + Duration::from_millis(milliseconds);
+    // The peer has not said yet that it speaks the listed one.
+    extensions.tick(at(0), &mut out);
+    assert_eq!(out, port(1));
+    extensions.hear(b"\0d1:md6:listedi5eee", &mut out).expect("a handshake");
+    out.clear();
+    for milliseconds in [1, 100, 249] {
+        extensions.tick(at(milliseconds), &mut out);
+    }
+    assert!(out.is_empty());
+    extensions.tick(at(250), &mut out);
+    let listed = [&port(1), &b"\0\0\0\x06\x14\x05tick"[..]].concat();
+    assert_wire(&out, &[port(1), listed].concat(), "BEP 10, extended messages");
+    extensions.hear(b"\0d1:md6:listedi0eee", &mut out).expect("a handshake");
+    out.clear();
+    extensions.tick(at(10_000), &mut out);
+    assert_eq!(out, port(1));
 }

@@ -1,9 +1,11 @@
 //! Stage 8 from outside: metadata messages byte by byte, and fetching from peers good and bad.
 
+mod support;
+
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +22,10 @@ use piecemeal::s08_metadata::{MetadataError, MetadataPieceIndex, UtMetadata, fet
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sha1::{Digest, Sha1};
+use support::{
+    Complaint, Must, Script, Verdict, assert_read, assert_value, assert_wire, number_is, value_is,
+    wire_is,
+};
 
 const ZERO: MetadataPieceIndex = MetadataPieceIndex(0);
 
@@ -36,8 +42,8 @@ fn the_three_messages_of_bep_9_are_read_and_written() {
         (data, b"d8:msg_typei1e5:piecei0e10:total_sizei3425eexxxxxxxx"),
         (MetadataMessage::Reject { piece: MetadataPieceIndex(9) }, b"d8:msg_typei2e5:piecei9ee"),
     ] {
-        assert_eq!(decode(bytes), message);
-        assert_eq!(message.encode(), bytes);
+        assert_read(bytes, decode(bytes), message.clone(), "BEP 9, metadata message");
+        assert_wire(&message.encode(), bytes, "BEP 9, metadata message");
     }
 }
 
@@ -67,10 +73,8 @@ fn the_data_starts_where_the_dictionary_ends_whatever_is_in_it() {
     ] {
         for data in [&b""[..], b"e", b"ee", b"d1:a", b"4:spam", b"\0\xff"] {
             let payload = [dictionary, data].concat();
-            assert_eq!(
-                decode(&payload),
-                MetadataMessage::Data { piece: ZERO, total_size: Some(9), data }
-            );
+            let expected = MetadataMessage::Data { piece: ZERO, total_size: Some(9), data };
+            assert_read(&payload, decode(&payload), expected, "BEP 9, metadata message");
         }
     }
 }
@@ -198,18 +202,40 @@ impl Peer {
         Some(frame)
     }
 
-    /// Which metadata piece they want next; they must send it to `id`, and say nothing else.
-    fn wanted(&mut self, id: u8) -> Option<usize> {
-        let frame = self.hear()?;
-        let text = String::from_utf8_lossy(&frame).into_owned();
-        let piece = text.strip_prefix(&format!("\x14{}d8:msg_typei0e5:piecei", char::from(id)));
-        let piece = piece.and_then(|rest| rest.strip_suffix("ee"));
-        Some(
-            piece
-                .unwrap_or_else(|| panic!("{text:?} is no request to {id}"))
-                .parse()
-                .expect("it is a number"),
-        )
+    /// Which metadata piece they want next, `None` at the end; they must send it to `id`, and say
+    /// nothing else.
+    #[track_caller]
+    fn wanted(&mut self, id: u8) -> Verdict<Option<usize>> {
+        let Some(frame) = self.hear() else { return Ok(None) };
+        let (before, behind) = (b"d8:msg_typei0e5:piecei", b"ee");
+        let piece = frame.get(2..).and_then(|rest| rest.strip_prefix(before)?.strip_suffix(behind));
+        let piece = piece.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        // What no request has shows as a difference from one for piece 0.
+        let right = format!("d8:msg_typei0e5:piecei{}ee", piece.unwrap_or(0));
+        wire_is(
+            &frame,
+            &[&[20, id][..], right.as_bytes()].concat(),
+            "BEP 9, message without its length",
+        )?;
+        Ok(piece)
+    }
+
+    /// Checks which metadata piece they want next.
+    #[track_caller]
+    fn wants(&mut self, piece: usize) -> Verdict {
+        value_is("the next metadata piece", self.wanted(3)?, Some(piece), "BEP 9, metadata")
+    }
+
+    /// The metadata piece that they want first.
+    #[track_caller]
+    fn first(&mut self) -> Verdict<usize> {
+        self.wanted(3)?.ok_or_else(|| Complaint::new("a request for metadata was expected"))
+    }
+
+    /// Hears everything until they hang up.
+    fn listens(&mut self) -> Verdict {
+        while self.hear().is_some() {}
+        Ok(())
     }
 
     fn say(&mut self, id: u8, payload: &[u8]) {
@@ -229,34 +255,43 @@ impl Peer {
     }
 
     /// Answers every request.
-    fn serve(&mut self, metadata: &[u8]) {
-        while let Some(piece) = self.wanted(3) {
+    #[track_caller]
+    fn serve(&mut self, metadata: &[u8]) -> Verdict {
+        while let Some(piece) = self.wanted(3)? {
             self.data(metadata, piece);
         }
+        Ok(())
     }
 }
 
 type Fetched = Result<Option<Info>, MetadataError>;
 
-/// Fetches from a peer whose extension handshake had these keys, and that then does this.
+/// Fetches from a peer whose extension handshake had these keys, and that then does this. A
+/// complaint of the peer fails the test.
+#[track_caller]
 fn fetch(
     greeting: &str,
     hash: [u8; 20],
-    peer: impl FnOnce(Peer) + Send + 'static,
-) -> (Fetched, Connection) {
-    fetch_by(Instant::now() + Duration::from_secs(60), &|| false, greeting, hash, peer)
+    peer: impl FnOnce(Peer) -> Verdict + Send + 'static,
+) -> Fetched {
+    let until = Instant::now() + Duration::from_secs(60);
+    let (fetched, connection, script) = fetch_by(until, &|| false, greeting, hash, peer);
+    drop(connection);
+    script.verdict();
+    fetched
 }
 
-fn fetch_by(
+fn fetch_by<T: Send + 'static>(
     until: Instant,
     over: &dyn Fn() -> bool,
     greeting: &str,
     hash: [u8; 20],
-    peer: impl FnOnce(Peer) + Send + 'static,
-) -> (Fetched, Connection) {
+    peer: impl FnOnce(Peer) -> Verdict<T> + Send + 'static,
+) -> (Fetched, Connection, Script<T>) {
     let (near, far) = ends();
-    thread::spawn(move || peer(Peer(far)));
-    fetch_over(near, until, over, greeting, hash)
+    let script = Script::start(move || peer(Peer(far)));
+    let (fetched, connection) = fetch_over(near, until, over, greeting, hash);
+    (fetched, connection, script)
 }
 
 /// Our end of a connection, and the peer's.
@@ -282,7 +317,8 @@ fn fetch_over(
     let mut connection = Connection::new(near, theirs, theirs);
     let mut extensions = Extensions::new(vec![Box::new(UtMetadata::new(None))]);
     extensions.hear(format!("\0d{greeting}e").as_bytes(), &mut Vec::new()).expect("a greeting");
-    let fetched = fetch_metadata(&mut connection, &mut extensions, InfoHash(hash), until, over);
+    let names = InfoHash(hash).into();
+    let fetched = fetch_metadata(&mut connection, &mut extensions, &names, until, over);
     (fetched, connection)
 }
 
@@ -291,17 +327,24 @@ fn greeting(size: usize) -> String {
 }
 
 /// Fetches this from a peer that does this with it.
+#[track_caller]
 fn fetch_this(
     metadata: Vec<u8>,
-    peer: impl FnOnce(Peer, &[u8]) + Send + 'static,
-) -> (Fetched, Connection) {
+    peer: impl FnOnce(Peer, &[u8]) -> Verdict + Send + 'static,
+) -> Fetched {
     fetch(&greeting(metadata.len()), Sha1::digest(&metadata).into(), move |end| {
         peer(end, &metadata)
     })
 }
 
+#[track_caller]
 fn expect(fetched: Fetched, metadata: &[u8]) {
-    assert_eq!(fetched.expect("it is fetched").expect("nobody was faster").raw, metadata);
+    let found = fetched.unwrap_or_else(|error| {
+        panic!(
+            "the metadata must be fetched, but: {error}   [BEP 9, metadata; piecemeal chapter 8]"
+        )
+    });
+    assert_wire(&found.expect("nobody was faster").raw, metadata, "BEP 9, info dictionary");
 }
 
 /// A write half that remembers the deadlines it is given.
@@ -334,9 +377,12 @@ fn each_metadata_piece_gives_the_peer_more_time_up_to_the_deadline() {
         let deadlines = Arc::new(Mutex::new(Vec::new()));
         near.writer = Box::new(Remembering(near.writer, Arc::clone(&deadlines)));
         let served = whole.clone();
-        thread::spawn(move || Peer(far).serve(&served));
+        let script = Script::start(move || Peer(far).serve(&served));
         let until = Instant::now() + Duration::from_secs(total);
-        let (fetched, _) = fetch_over(near, until, &|| false, &greeting(whole.len()), hash);
+        let (fetched, connection) =
+            fetch_over(near, until, &|| false, &greeting(whole.len()), hash);
+        drop(connection);
+        script.verdict();
         expect(fetched, &whole);
         let deadlines = deadlines.lock().expect("no thread panics with it");
         assert_eq!(deadlines.len(), 20, "one for each metadata piece");
@@ -351,22 +397,16 @@ fn metadata_of_any_number_of_pieces_is_fetched_whole_and_no_piece_too_many() {
         [(300, 1), (16383, 1), (16384, 1), (16385, 2), (32768, 2), (32769, 3), (200_000, 13)]
     {
         let whole = metadata(size);
-        let (counted, count) = mpsc::channel();
-        let (fetched, connection) = fetch_this(whole.clone(), move |mut peer, metadata| {
+        let fetched = fetch_this(whole.clone(), move |mut peer, metadata| {
             let mut wanted = Vec::new();
-            while let Some(piece) = peer.wanted(3) {
+            while let Some(piece) = peer.wanted(3)? {
                 wanted.push(piece);
                 peer.data(metadata, piece);
             }
-            let _ = counted.send(wanted);
+            let what = format!("the metadata pieces that {size} bytes make");
+            value_is(&what, wanted, (0..pieces).collect::<Vec<_>>(), "BEP 9, metadata")
         });
         expect(fetched, &whole);
-        drop(connection);
-        assert_eq!(
-            count.recv_timeout(Duration::from_secs(60)),
-            Ok((0..pieces).collect::<Vec<_>>()),
-            "{size} bytes"
-        );
     }
 }
 
@@ -374,10 +414,10 @@ fn metadata_of_any_number_of_pieces_is_fetched_whole_and_no_piece_too_many() {
 fn total_size_is_the_size_of_the_whole_and_not_of_the_piece() {
     // Both messages say 20000; one brings 16384 bytes and the other 3616.
     let whole = metadata(20_000);
-    let (fetched, _) = fetch_this(whole.clone(), |mut peer, metadata| {
+    let fetched = fetch_this(whole.clone(), |mut peer, metadata| {
         peer.extended(&[b"d8:msg_typei1e5:piecei0e10:total_sizei20000ee", &metadata[..16384]]);
         peer.extended(&[b"d8:msg_typei1e5:piecei1e10:total_sizei20000ee", &metadata[16384..]]);
-        while peer.hear().is_some() {}
+        peer.listens()
     });
     expect(fetched, &whole);
 }
@@ -385,14 +425,15 @@ fn total_size_is_the_size_of_the_whole_and_not_of_the_piece() {
 #[test]
 fn keys_nobody_knows_do_not_shift_the_data() {
     let whole = metadata(20_000);
-    let (fetched, _) = fetch_this(whole.clone(), |mut peer, metadata| {
-        while let Some(piece) = peer.wanted(3) {
+    let fetched = fetch_this(whole.clone(), |mut peer, metadata| {
+        while let Some(piece) = peer.wanted(3)? {
             let head = format!("d5:piecei{piece}e8:msg_typei1e1:xl1:de1:y3:eeee");
             peer.extended(&[
                 head.as_bytes(),
                 metadata.chunks(16384).nth(piece).unwrap_or_default(),
             ]);
         }
+        Ok(())
     });
     expect(fetched, &whole);
 }
@@ -400,12 +441,12 @@ fn keys_nobody_knows_do_not_shift_the_data() {
 #[test]
 fn pieces_may_come_in_any_order_twice_or_unasked() {
     let whole = metadata(60_000);
-    let (fetched, _) = fetch_this(whole.clone(), |mut peer, metadata| {
-        (0..4).for_each(|piece| assert_eq!(peer.wanted(3), Some(piece)));
+    let fetched = fetch_this(whole.clone(), |mut peer, metadata| {
+        (0..4).try_for_each(|piece| peer.wants(piece))?;
         for piece in [3, 3, 1, 7, 4_000_000_000, 1, 0, 0, 2] {
             peer.data(metadata, piece);
         }
-        while peer.hear().is_some() {}
+        peer.listens()
     });
     expect(fetched, &whole);
 }
@@ -413,35 +454,47 @@ fn pieces_may_come_in_any_order_twice_or_unasked() {
 #[test]
 fn a_bitfield_in_the_middle_is_kept_for_the_download() {
     let whole = metadata(40_000);
-    let (fetched, mut connection) = fetch_this(whole.clone(), |mut peer, metadata| {
-        peer.say(5, &[0xff; 3]);
-        let first = peer.wanted(3).expect("they want it");
-        peer.data(metadata, first);
-        peer.say(1, b"");
-        peer.say(99, b"whatever that is");
-        let _ = peer.0.write_all(b"\0\0\0\0");
-        peer.say(4, b"\0\0\0\x05");
-        peer.serve(metadata);
-    });
-    expect(fetched, &whole);
+    let hash = Sha1::digest(&whole).into();
+    let until = Instant::now() + Duration::from_secs(60);
+    let metadata = whole.clone();
+    let greeting = greeting(whole.len());
+    let (fetched, mut connection, script) =
+        fetch_by(until, &|| false, &greeting, hash, move |mut peer| {
+            let metadata = &metadata[..];
+            peer.say(5, &[0xff; 3]);
+            let first = peer.first()?;
+            peer.data(metadata, first);
+            peer.say(1, b"");
+            peer.say(99, b"whatever that is");
+            let _ = peer.0.write_all(b"\0\0\0\0");
+            peer.say(4, b"\0\0\0\x05");
+            peer.serve(metadata)
+        });
     connection.input.replay();
-    for expected in
-        [Message::Bitfield { bits: &[0xff; 3] }, Message::Unchoke, Message::Have { index: 5 }]
-    {
-        assert_eq!(connection.read().expect("it was kept"), expected);
-    }
+    let kept: Vec<String> = (0..3)
+        .map_while(|_| connection.read().ok().map(|message| format!("{message:?}")))
+        .collect();
+    drop(connection);
+    script.verdict();
+    expect(fetched, &whole);
+    let expected = ["Bitfield { bits: [255, 255, 255] }", "Unchoke", "Have { index: 5 }"];
+    assert_value("what came beside the metadata and is kept", kept, expected, "BEP 9, metadata");
 }
 
 #[test]
 fn requests_from_the_peer_are_answered_with_a_reject() {
     let whole = metadata(300);
-    let (fetched, _) = fetch_this(whole.clone(), |mut peer, metadata| {
-        let wanted = peer.wanted(3).expect("they want it");
+    let fetched = fetch_this(whole.clone(), |mut peer, metadata| {
+        let wanted = peer.first()?;
         peer.extended(&[b"d8:msg_typei0e5:piecei7ee"]);
         // They get what they want only after the reject has come.
-        if peer.hear().as_deref() == Some(b"\x14\x03d8:msg_typei2e5:piecei7ee") {
-            peer.data(metadata, wanted);
-        }
+        wire_is(
+            &peer.hear().unwrap_or_default(),
+            b"\x14\x03d8:msg_typei2e5:piecei7ee",
+            "BEP 9, message without its length",
+        )?;
+        peer.data(metadata, wanted);
+        Ok(())
     });
     expect(fetched, &whole);
 }
@@ -449,42 +502,51 @@ fn requests_from_the_peer_are_answered_with_a_reject() {
 #[test]
 fn messages_to_extensions_we_do_not_have_are_skipped() {
     let whole = metadata(300);
-    let (fetched, _) = fetch_this(whole.clone(), |mut peer, metadata| {
+    let fetched = fetch_this(whole.clone(), |mut peer, metadata| {
         peer.say(20, b"\x02d8:msg_typei2e5:piecei0ee");
         peer.say(20, b"\x03d8:msg_typei1e5:piecei0eexxx");
         peer.extended(&[b"d8:msg_typei9ee"]);
-        peer.serve(metadata);
+        peer.serve(metadata)
     });
     expect(fetched, &whole);
 }
 
+const OLD_ID: &[(u8, &str)] =
+    &[(3, "a later extension handshake has changed it, and counts from then on")];
+
 #[test]
 fn an_id_that_a_later_handshake_changes_is_used_from_then_on() {
     let whole = metadata(200_000);
-    let (fetched, _) = fetch_this(whole.clone(), |mut peer, metadata| {
-        let first = peer.wanted(3).expect("they want it");
+    let fetched = fetch_this(whole.clone(), |mut peer, metadata| {
+        let first = peer.first()?;
         peer.say(20, b"\0d1:md11:ut_metadatai9eee");
         peer.data(metadata, first);
         // Requests from before they heard of the change still have the old id, but the last one does not.
         while let Some(frame) = peer.hear() {
-            let piece = String::from_utf8_lossy(&frame[2..])
+            let (id, rest) = frame.split_at_checked(2).must("an extended message")?;
+            let piece = String::from_utf8_lossy(rest)
                 .replace("d8:msg_typei0e5:piecei", "")
                 .replace("ee", "");
-            match piece.parse().expect("it is a request") {
-                12 if frame[1] != 9 => return, // nobody listens to the old id any more
+            match piece.parse().must("a request for metadata")? {
+                // Nobody listens to the old id any more.
+                12 => {
+                    number_is("extension id", id[1], 9, "BEP 10, extended messages", OLD_ID)?;
+                    peer.data(metadata, 12);
+                }
                 piece => peer.data(metadata, piece),
             }
         }
+        Ok(())
     });
     expect(fetched, &whole);
 }
 
 #[test]
 fn a_peer_that_rejects_is_left_at_once() {
-    let (fetched, _) = fetch_this(metadata(20_000), |mut peer, metadata| {
+    let fetched = fetch_this(metadata(20_000), |mut peer, metadata| {
         peer.data(metadata, 0);
         peer.extended(&[b"d8:msg_typei2e5:piecei1ee"]);
-        while peer.hear().is_some() {}
+        peer.listens()
     });
     assert!(matches!(fetched, Err(MetadataError::Rejected { piece: 1 })), "{fetched:?}");
 }
@@ -494,10 +556,10 @@ fn a_piece_of_the_wrong_size_is_refused() {
     for (piece, size) in
         [(0, 0), (0, 16383), (0, 16385), (1, 3615), (1, 3617), (2, 1), (4_294_967_295u32, 16384)]
     {
-        let (fetched, _) = fetch_this(metadata(20_000), move |mut peer, _| {
+        let fetched = fetch_this(metadata(20_000), move |mut peer, _| {
             let head = format!("d8:msg_typei1e5:piecei{piece}e10:total_sizei20000ee");
             peer.extended(&[head.as_bytes(), &vec![b'x'; size]]);
-            while peer.hear().is_some() {}
+            peer.listens()
         });
         match fetched {
             Err(MetadataError::Data { piece: of, found, .. }) => {
@@ -511,10 +573,10 @@ fn a_piece_of_the_wrong_size_is_refused() {
 #[test]
 fn metadata_with_another_hash_is_refused_wherever_it_differs() {
     for at in [0, 16383, 16384, 19_999] {
-        let (fetched, _) = fetch_this(metadata(20_000), move |mut peer, metadata| {
+        let fetched = fetch_this(metadata(20_000), move |mut peer, metadata| {
             let mut corrupt = metadata.to_vec();
             corrupt[at] ^= 1;
-            peer.serve(&corrupt);
+            peer.serve(&corrupt)
         });
         assert!(matches!(fetched, Err(MetadataError::WrongHash { .. })), "{fetched:?}");
     }
@@ -523,7 +585,7 @@ fn metadata_with_another_hash_is_refused_wherever_it_differs() {
 #[test]
 fn metadata_with_the_right_hash_that_is_no_torrent_is_an_error_of_its_own() {
     for text in [&b"d1:ai1ee"[..], b"hello", b"d12:meta versioni2e4:name1:ae"] {
-        let (fetched, _) = fetch_this(text.to_vec(), |mut peer, metadata| peer.serve(metadata));
+        let fetched = fetch_this(text.to_vec(), |mut peer, metadata| peer.serve(metadata));
         assert!(matches!(fetched, Err(MetadataError::Metainfo(_))), "{fetched:?}");
     }
 }
@@ -541,24 +603,23 @@ fn a_peer_that_offers_no_metadata_or_an_absurd_size_is_asked_nothing() {
         ("1:md6:ut_pexi3ee13:metadata_sizei5e".to_owned(), None),
         ("13:metadata_sizei5e".to_owned(), None),
     ] {
-        let (told, heard) = mpsc::channel();
-        let (fetched, connection) =
-            fetch(&keys, [0; 20], move |mut peer| drop(told.send(peer.hear())));
+        let fetched = fetch(&keys, [0; 20], |mut peer| {
+            value_is("what such a peer is asked", peer.hear(), None, "BEP 9, metadata")
+        });
         match (&fetched, size) {
             (Err(MetadataError::Size { found }), Some(size)) => assert_eq!(*found, size),
             (Err(MetadataError::NotOffered), None) => {}
             _ => panic!("{keys}: {fetched:?}"),
         }
-        drop(connection);
-        assert_eq!(heard.recv_timeout(Duration::from_secs(60)), Ok(None));
     }
 }
 
 #[test]
 fn a_peer_that_hangs_up_or_speaks_nonsense_in_the_middle_is_an_error() {
-    let (fetched, _) = fetch_this(metadata(20_000), |mut peer, metadata| {
-        (0..2).for_each(|piece| assert_eq!(peer.wanted(3), Some(piece)));
+    let fetched = fetch_this(metadata(20_000), |mut peer, metadata| {
+        (0..2).try_for_each(|piece| peer.wants(piece))?;
         peer.data(metadata, 0);
+        Ok(())
     });
     assert!(
         matches!(
@@ -567,9 +628,9 @@ fn a_peer_that_hangs_up_or_speaks_nonsense_in_the_middle_is_an_error() {
         ),
         "{fetched:?}"
     );
-    let (fetched, _) = fetch_this(metadata(20_000), |mut peer, _| {
+    let fetched = fetch_this(metadata(20_000), |mut peer, _| {
         peer.extended(&[b"d8:msg_type"]);
-        while peer.hear().is_some() {}
+        peer.listens()
     });
     assert!(matches!(fetched, Err(MetadataError::Codec(_))), "{fetched:?}");
 }
@@ -577,10 +638,11 @@ fn a_peer_that_hangs_up_or_speaks_nonsense_in_the_middle_is_an_error() {
 #[test]
 fn a_peer_that_only_keeps_alive_is_left_at_the_deadline() {
     let until = Instant::now() + Duration::from_millis(300);
-    let (fetched, _) = fetch_by(until, &|| false, &greeting(300), [0; 20], |mut peer| {
+    let (fetched, ..) = fetch_by(until, &|| false, &greeting(300), [0; 20], |mut peer| {
         while peer.0.write_all(b"\0\0\0\0").is_ok() {
             thread::sleep(Duration::from_millis(5));
         }
+        Ok(())
     });
     match fetched {
         Err(MetadataError::Extension(ExtensionError::Message(MessageError::Io(error)))) => {
@@ -595,11 +657,12 @@ fn when_somebody_else_was_faster_the_connection_is_still_good() {
     let asked = Cell::new(0);
     let over = || asked.replace(asked.get() + 1) > 0;
     let until = Instant::now() + Duration::from_secs(60);
-    let (fetched, mut connection) = fetch_by(until, &over, &greeting(300), [0; 20], |mut peer| {
-        while peer.hear().is_some_and(|frame| frame != [2]) {}
-        peer.say(1, b"");
-        while peer.hear().is_some() {}
-    });
+    let (fetched, mut connection, _) =
+        fetch_by(until, &over, &greeting(300), [0; 20], |mut peer| {
+            while peer.hear().is_some_and(|frame| frame != [2]) {}
+            peer.say(1, b"");
+            peer.listens()
+        });
     assert!(matches!(fetched, Ok(None)), "{fetched:?}");
     connection.set_deadline(until);
     connection.send(&Message::Interested).expect("it is still open");
@@ -626,14 +689,16 @@ fn our_metadata_is_served_in_pieces_of_16_kib() {
         let length =
             u32::try_from(2 + dictionary.len() + bytes.len()).expect("it is short").to_be_bytes();
         let expected = [&length, &b"\x14\x03"[..], dictionary.as_bytes(), bytes].concat();
-        assert_eq!(
-            answer(&format!("d8:msg_typei0e5:piecei{piece}ee")).expect("a request"),
-            expected
+        assert_wire(
+            &answer(&format!("d8:msg_typei0e5:piecei{piece}ee")).expect("a request"),
+            &expected,
+            "BEP 9, extended messages",
         );
     }
-    assert_eq!(
-        answer("d8:msg_typei0e5:piecei3ee").expect("a request"),
-        b"\0\0\0\x1b\x14\x03d8:msg_typei2e5:piecei3ee"
+    assert_wire(
+        &answer("d8:msg_typei0e5:piecei3ee").expect("a request"),
+        b"\0\0\0\x1b\x14\x03d8:msg_typei2e5:piecei3ee",
+        "BEP 9, extended messages",
     );
     for ignored in ["d8:msg_typei1e5:piecei0eexx", "d8:msg_typei2e5:piecei0ee", "d8:msg_typei9ee"] {
         assert_eq!(answer(ignored).expect("not for us"), b"");

@@ -1,11 +1,16 @@
 //! Stage 9 from outside: one peer, scripted byte by byte, and the requests it gets.
 
+#[path = "s02_metainfo/by_blocks.rs"]
+mod by_blocks;
+mod support;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use by_blocks::by_blocks;
 use piecemeal::s02_metainfo::{Info, InfoHash};
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s04_handshake::Handshake;
@@ -14,8 +19,14 @@ use piecemeal::s05_messages::MessageError;
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s09_pieces::{PIPELINE, PieceError, PieceFetcher, blocks};
 use sha1::{Digest, Sha1};
+use support::{
+    Complaint, Must, Script, Verdict, assert_value, assert_wire, insist, number_is, value_is,
+    wire_is,
+};
 
 const BLOCK: usize = 16384;
+
+const PIPELINED: &str = "a request does not wait for the answer to the one before it";
 
 /// A torrent of this many bytes, and the bytes.
 fn torrent(length: usize, piece_length: usize) -> (Info, Vec<u8>) {
@@ -45,21 +56,61 @@ impl Peer {
     }
 
     /// Checks that nothing comes. There is no event to wait for, so this waits for a while.
-    fn hears_nothing(&mut self) {
+    #[track_caller]
+    fn hears_nothing(&mut self) -> Verdict {
         self.0.set_deadline(Instant::now() + Duration::from_millis(60));
-        assert_eq!(self.hear(), None);
+        let heard = self.hear();
         self.0.set_deadline(Instant::now() + Duration::from_secs(60));
+        value_is("what comes without being due", heard, None, "BEP 3, requests")
     }
 
-    /// The next message, which must be a request: index, begin, length.
-    fn asked(&mut self) -> Option<[u32; 3]> {
-        let frame = self.hear()?;
-        assert_eq!((frame[0], frame.len()), (6, 13), "{frame:?} is no request");
-        Some(
-            [1, 5, 9].map(|at| {
-                u32::from_be_bytes([frame[at], frame[at + 1], frame[at + 2], frame[at + 3]])
-            }),
+    /// Checks that the other side hangs up, without another word.
+    #[track_caller]
+    fn hears_the_end(&mut self) -> Verdict {
+        value_is(
+            "what comes when there is nothing left to say",
+            self.hear(),
+            None,
+            "BEP 3, requests",
         )
+    }
+
+    /// Checks the next message.
+    #[track_caller]
+    fn hears(&mut self, expected: &[u8]) -> Verdict {
+        let heard = self.hear().unwrap_or_default();
+        wire_is(&heard, expected, "BEP 3, message without its length")
+    }
+
+    /// The next message, which must be a request: index, begin, length; `None` at the end.
+    #[track_caller]
+    fn asked(&mut self) -> Verdict<Option<[u32; 3]>> {
+        let Some(frame) = self.hear() else { return Ok(None) };
+        let numbers = frame.strip_prefix(&[6]).filter(|numbers| numbers.len() == 12);
+        let numbers = numbers.must(&format!("a request was expected, but {frame:02x?} came"))?;
+        let (words, _) = numbers.as_chunks::<4>();
+        Ok(Some([0, 1, 2].map(|word| u32::from_be_bytes(words[word]))))
+    }
+
+    /// Checks the next message, which must be this request.
+    #[track_caller]
+    fn asks(&mut self, [index, begin, length]: [u32; 3]) -> Verdict {
+        let numbers = [index, begin, length].map(u32::to_be_bytes).concat();
+        self.hears(&[&[6], &numbers[..]].concat())
+    }
+
+    /// The next requests, which must be this many. `why` says so.
+    #[track_caller]
+    fn all_asked(&mut self, count: usize, why: &str) -> Verdict<Vec<[u32; 3]>> {
+        let mut all = Vec::new();
+        for number in 0..count {
+            let missing = format!(
+                "{count} requests were expected, but {number} came   \
+                 [BEP 3, requests; piecemeal chapter 9]\nwhy: {why}"
+            );
+            all.push(self.asked()?.must(&missing)?);
+        }
+        Ok(all)
     }
 
     fn say(&mut self, id: u8, payload: &[u8]) {
@@ -73,26 +124,46 @@ impl Peer {
     }
 
     /// Reads that they are interested, and unchokes them.
-    fn begin(&mut self) {
-        assert_eq!(self.hear().as_deref(), Some(&[2][..]), "interested comes first");
+    #[track_caller]
+    fn begin(&mut self) -> Verdict {
+        self.hears(&[2])?;
         self.say(1, b"");
+        Ok(())
     }
 
     /// The block they asked for, out of the whole content.
-    fn give(&mut self, [index, begin, length]: [u32; 3], content: &[u8], piece_length: usize) {
-        let start = index as usize * piece_length + begin as usize;
-        self.block(index, begin, &content[start..start + length as usize]);
+    #[track_caller]
+    fn give(
+        &mut self,
+        [index, begin, length]: [u32; 3],
+        content: &[u8],
+        piece_length: usize,
+    ) -> Verdict {
+        let piece = content.chunks(piece_length).nth(index as usize).unwrap_or_default();
+        let end = begin as usize + length as usize;
+        let Some(block) = piece.get(begin as usize..end) else {
+            return Err(Complaint::new(format!(
+                "byte 9, request: length: it asks for {length} bytes of piece {index} from byte \
+                 {begin} on, but the piece has {} bytes   [BEP 3, requests; piecemeal chapter 9]\n\
+                 hint: the last block of a piece is what is left of it, so it is shorter",
+                piece.len()
+            )));
+        };
+        self.block(index, begin, block);
+        Ok(())
     }
 
-    fn serve(&mut self, content: &[u8], piece_length: usize) {
-        while let Some(request) = self.asked() {
-            self.give(request, content, piece_length);
+    #[track_caller]
+    fn serve(&mut self, content: &[u8], piece_length: usize) -> Verdict {
+        while let Some(request) = self.asked()? {
+            self.give(request, content, piece_length)?;
         }
+        Ok(())
     }
 }
 
-/// A connection to a peer that does this, on a thread of its own. The receiver hears when it is done.
-fn connect(peer: impl FnOnce(Peer) + Send + 'static) -> (Connection, Receiver<()>) {
+/// A connection to a peer that does this, on a thread of its own.
+fn connect(peer: impl FnOnce(Peer) -> Verdict + Send + 'static) -> (Connection, Script) {
     let address = |last| SocketAddr::from(([192, 0, 2, last], 6881));
     let (near, mut far) = pair(1 << 17, address(1), address(2));
     far.set_deadline(Instant::now() + Duration::from_secs(60));
@@ -101,42 +172,52 @@ fn connect(peer: impl FnOnce(Peer) + Send + 'static) -> (Connection, Receiver<()
         info_hash: InfoHash([b'a'; 20]),
         peer_id: PeerId([b'b'; 20]),
     };
-    let (done, ended) = mpsc::channel();
-    thread::spawn(move || {
-        peer(Peer(far));
-        let _ = done.send(());
-    });
-    (Connection::new(near, theirs, theirs), ended)
+    (Connection::new(near, theirs, theirs), Script::start(move || peer(Peer(far))))
+}
+
+/// Fails unless these are the bytes of the content.
+#[track_caller]
+fn assert_content(found: &[u8], expected: &[u8]) {
+    assert_wire(found, expected, "BEP 3, blocks");
 }
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-/// Fetches one piece from a peer that does this. If the peer finds an error it panics, which fails the test.
+/// Fetches one piece from a peer that does this. A complaint of the peer fails the test.
+#[track_caller]
 fn fetch(
     info: &Info,
     index: u32,
     until: Instant,
-    peer: impl FnOnce(Peer) + Send + 'static,
+    peer: impl FnOnce(Peer) -> Verdict + Send + 'static,
 ) -> Result<Vec<u8>, PieceError> {
-    let (mut connection, ended) = connect(peer);
+    let (mut connection, script) = connect(peer);
     let piece = info.piece(index).expect("there is such a piece");
     let fetched = PieceFetcher::new(&mut connection).fetch_piece(info, piece, until);
     drop(connection);
-    ended.recv_timeout(Duration::from_secs(60)).expect("the peer has nothing to complain of");
+    script.verdict();
     fetched
 }
 
 #[test]
 fn a_piece_is_cut_into_blocks_of_16_kib_of_which_the_last_is_the_rest() {
-    let all = |size| blocks(size).collect::<Vec<_>>();
-    assert!(all(0).is_empty());
-    assert_eq!(all(1), [(0, 1)]);
-    assert_eq!(all(16383), [(0, 16383)]);
-    assert_eq!(all(16384), [(0, 16384)]);
-    assert_eq!(all(16385), [(0, 16384), (16384, 1)]);
-    assert_eq!(all(32768), [(0, 16384), (16384, 16384)]);
+    for (size, expected) in [
+        (0, &[][..]),
+        (1, &[(0, 1)]),
+        (16383, &[(0, 16383)]),
+        (16384, &[(0, 16384)]),
+        (16385, &[(0, 16384), (16384, 1)]),
+        (32768, &[(0, 16384), (16384, 16384)]),
+    ] {
+        assert_value(
+            &format!("begin and length of each block of a piece of {size} bytes"),
+            blocks(size).collect::<Vec<_>>(),
+            expected,
+            "BEP 3, blocks",
+        );
+    }
     assert_eq!(blocks(512 << 20).last(), Some(((512 << 20) - 16384, 16384)));
 }
 
@@ -145,17 +226,17 @@ fn one_request_asks_for_a_block_and_not_for_a_byte() {
     let (info, content) = torrent(90_000, 40_000);
     let whole = content.clone();
     let fetched = fetch(&info, 1, soon(), move |mut peer| {
-        peer.begin();
+        peer.begin()?;
         // BEP 3: index, begin, length.
-        assert_eq!(peer.hear().as_deref(), Some(&b"\x06\0\0\0\x01\0\0\0\0\0\0\x40\0"[..]));
-        assert_eq!(peer.hear().as_deref(), Some(&b"\x06\0\0\0\x01\0\0\x40\0\0\0\x40\0"[..]));
-        assert_eq!(peer.hear().as_deref(), Some(&b"\x06\0\0\0\x01\0\0\x80\0\0\0\x1c\x40"[..]));
+        peer.hears(b"\x06\0\0\0\x01\0\0\0\0\0\0\x40\0")?;
+        peer.hears(b"\x06\0\0\0\x01\0\0\x40\0\0\0\x40\0")?;
+        peer.hears(b"\x06\0\0\0\x01\0\0\x80\0\0\0\x1c\x40")?;
         [[1, 0, 16384], [1, 16384, 16384], [1, 32768, 7232]]
             .into_iter()
-            .for_each(|asked| peer.give(asked, &whole, 40_000));
-        assert_eq!(peer.hear(), None);
+            .try_for_each(|asked| peer.give(asked, &whole, 40_000))?;
+        peer.hears_the_end()
     });
-    assert_eq!(fetched.expect("it is all there"), content[40_000..80_000]);
+    assert_content(&fetched.expect("it is all there"), &content[40_000..80_000]);
 }
 
 #[test]
@@ -164,21 +245,20 @@ fn sixteen_requests_are_on_their_way_and_never_more() {
     let (info, content) = torrent(40 * BLOCK, 40 * BLOCK);
     let whole = content.clone();
     let fetched = fetch(&info, 0, soon(), move |mut peer| {
-        peer.begin();
-        let mut waiting: Vec<[u32; 3]> =
-            (0..16).map(|_| peer.asked().expect("sixteen at once")).collect();
-        peer.hears_nothing();
+        peer.begin()?;
+        let mut waiting = peer.all_asked(16, PIPELINED)?;
+        peer.hears_nothing()?;
         for block in 16..40 {
             // For each that is answered, one more is requested.
-            peer.give(waiting.remove(block % 16), &whole, 40 * BLOCK);
-            assert_eq!(peer.asked(), Some([0, (block * BLOCK) as u32, 16384]));
+            peer.give(waiting.remove(block % 16), &whole, 40 * BLOCK)?;
+            peer.asks([0, (block * BLOCK) as u32, 16384])?;
             waiting.push([0, (block * BLOCK) as u32, 16384]);
         }
-        peer.hears_nothing();
-        waiting.into_iter().rev().for_each(|asked| peer.give(asked, &whole, 40 * BLOCK));
-        assert_eq!(peer.hear(), None);
+        peer.hears_nothing()?;
+        waiting.into_iter().rev().try_for_each(|asked| peer.give(asked, &whole, 40 * BLOCK))?;
+        peer.hears_the_end()
     });
-    assert_eq!(fetched.expect("it is all there"), content);
+    assert_content(&fetched.expect("it is all there"), &content);
 }
 
 #[test]
@@ -186,23 +266,24 @@ fn after_a_choke_in_the_middle_everything_that_is_missing_is_asked_again() {
     let (info, content) = torrent(20 * BLOCK, 20 * BLOCK);
     let whole = content.clone();
     let fetched = fetch(&info, 0, soon(), move |mut peer| {
-        peer.begin();
-        let first: Vec<[u32; 3]> =
-            (0..16).map(|_| peer.asked().expect("sixteen at once")).collect();
-        peer.give(first[0], &whole, 20 * BLOCK);
-        peer.give(first[1], &whole, 20 * BLOCK);
+        peer.begin()?;
+        let first = peer.all_asked(16, PIPELINED)?;
+        peer.give(first[0], &whole, 20 * BLOCK)?;
+        peer.give(first[1], &whole, 20 * BLOCK)?;
         peer.say(0, b"");
-        peer.give(first[2], &whole, 20 * BLOCK); // it was on its way: no offence
-        assert_eq!(peer.asked(), Some([0, 16 * 16384, 16384]));
-        assert_eq!(peer.asked(), Some([0, 17 * 16384, 16384]));
-        peer.hears_nothing();
+        peer.give(first[2], &whole, 20 * BLOCK)?; // it was on its way: no offence
+        peer.asks([0, 16 * 16384, 16384])?;
+        peer.asks([0, 17 * 16384, 16384])?;
+        peer.hears_nothing()?;
         peer.say(1, b"");
-        let again: Vec<[u32; 3]> = (0..16).map(|_| peer.asked().expect("all of them")).collect();
-        assert_eq!(again, (3..19).map(|block| [0, block * 16384, 16384]).collect::<Vec<_>>());
-        again.into_iter().for_each(|asked| peer.give(asked, &whole, 20 * BLOCK));
-        peer.serve(&whole, 20 * BLOCK);
+        let again =
+            peer.all_asked(16, "a choke voids all requests: what is missing is asked for again")?;
+        let missing: Vec<[u32; 3]> = (3..19).map(|block| [0, block * 16384, 16384]).collect();
+        value_is("what is asked for again after a choke", &again, &missing, "BEP 3, requests")?;
+        again.into_iter().try_for_each(|asked| peer.give(asked, &whole, 20 * BLOCK))?;
+        peer.serve(&whole, 20 * BLOCK)
     });
-    assert_eq!(fetched.expect("it is all there"), content);
+    assert_content(&fetched.expect("it is all there"), &content);
 }
 
 #[test]
@@ -210,14 +291,14 @@ fn a_block_that_comes_twice_counts_once() {
     let (info, content) = torrent(3 * BLOCK, 3 * BLOCK);
     let whole = content.clone();
     let fetched = fetch(&info, 0, soon(), move |mut peer| {
-        peer.begin();
-        let asked: Vec<[u32; 3]> = (0..3).map(|_| peer.asked().expect("three blocks")).collect();
+        peer.begin()?;
+        let asked = peer.all_asked(3, PIPELINED)?;
         for block in [2, 2, 2, 0, 2, 0, 1] {
-            peer.give(asked[block], &whole, 3 * BLOCK);
+            peer.give(asked[block], &whole, 3 * BLOCK)?;
         }
-        assert_eq!(peer.hear(), None);
+        peer.hears_the_end()
     });
-    assert_eq!(fetched.expect("it is all there"), content);
+    assert_content(&fetched.expect("it is all there"), &content);
 }
 
 #[test]
@@ -241,13 +322,14 @@ fn blocks_that_were_never_asked_for_change_nothing() {
             }
         };
         all(&mut peer);
-        peer.begin();
-        while let Some(request) = peer.asked() {
+        peer.begin()?;
+        while let Some(request) = peer.asked()? {
             all(&mut peer);
-            peer.give(request, &whole, 2 * BLOCK);
+            peer.give(request, &whole, 2 * BLOCK)?;
         }
+        Ok(())
     });
-    assert_eq!(fetched.expect("it is all there"), content[2 * BLOCK..4 * BLOCK]);
+    assert_content(&fetched.expect("it is all there"), &content[2 * BLOCK..4 * BLOCK]);
 }
 
 #[test]
@@ -258,28 +340,24 @@ fn all_pieces_come_over_one_connection_whatever_the_last_ones_size() {
     {
         let (info, content) = torrent(length, piece_length);
         let whole = content.clone();
-        let (mut connection, ended) = connect(move |mut peer| {
-            peer.begin(); // and no second time
+        let (mut connection, script) = connect(move |mut peer| {
+            peer.begin()?; // and no second time
             let pieces = whole.chunks(piece_length).count();
             let mut last = [0; 3];
-            while let Some(request) = peer.asked() {
-                assert!(request[0] < pieces as u32);
-                peer.give(request, &whole, piece_length);
+            while let Some(request) = peer.asked()? {
+                insist!(request[0] < pieces as u32, "there is no piece {}", request[0]);
+                peer.give(request, &whole, piece_length)?;
                 last = request;
             }
-            assert_eq!(
-                (last[0] as usize * piece_length) + last[1] as usize + last[2] as usize,
-                length
-            );
+            let end = last[0] as usize * piece_length + (last[1] + last[2]) as usize;
+            number_is("the end of the last block", end, length, "BEP 3, requests", &[])
         });
         let mut peer = PieceFetcher::new(&mut connection);
-        let all: Vec<u8> = info
-            .pieces()
-            .flat_map(|piece| peer.fetch_piece(&info, piece, soon()).expect("it is there"))
-            .collect();
-        assert_eq!(all, content);
+        let all: Result<Vec<Vec<u8>>, PieceError> =
+            info.pieces().map(|piece| peer.fetch_piece(&info, piece, soon())).collect();
         drop(connection);
-        ended.recv_timeout(Duration::from_secs(60)).expect("the peer has nothing to complain of");
+        script.verdict();
+        assert_content(&all.expect("it is there").concat(), &content);
     }
 }
 
@@ -295,11 +373,11 @@ fn a_bitfield_is_optional_and_other_messages_do_no_harm() {
     ] {
         let whole = content.clone();
         let fetched = fetch(&info, 0, soon(), move |mut peer| {
-            peer.0.write_all(says).expect("there is room");
-            peer.begin();
-            peer.serve(&whole, BLOCK);
+            peer.0.write_all(says)?;
+            peer.begin()?;
+            peer.serve(&whole, BLOCK)
         });
-        assert_eq!(fetched.expect("it is all there"), content, "{says:?}");
+        assert_content(&fetched.unwrap_or_else(|error| panic!("{says:?}: {error}")), &content);
     }
 }
 
@@ -308,17 +386,18 @@ fn spare_bits_in_a_bitfield_do_no_harm_and_are_told_of() {
     for (bits, told) in [(0xff, true), (0x81, true), (0x80, false)] {
         let (info, content) = torrent(BLOCK, BLOCK);
         let whole = content.clone();
-        let (mut connection, ended) = connect(move |mut peer| {
-            peer.0.write_all(&[0, 0, 0, 2, 5, bits]).expect("there is room");
-            peer.begin();
-            peer.serve(&whole, BLOCK);
+        let (mut connection, script) = connect(move |mut peer| {
+            peer.0.write_all(&[0, 0, 0, 2, 5, bits])?;
+            peer.begin()?;
+            peer.serve(&whole, BLOCK)
         });
         let mut peer = PieceFetcher::new(&mut connection);
         let piece = info.piece(0).expect("there is one");
-        assert_eq!(peer.fetch_piece(&info, piece, soon()).expect("it is all there"), content);
-        assert_eq!(peer.passed_over.is_some(), told);
+        let (fetched, passed_over) = (peer.fetch_piece(&info, piece, soon()), peer.passed_over);
         drop(connection);
-        ended.recv_timeout(Duration::from_secs(10)).expect("the peer has nothing to complain of");
+        script.verdict();
+        assert_content(&fetched.expect("it is all there"), &content);
+        assert_eq!(passed_over.is_some(), told, "a note about the bits {bits:08b}");
     }
 }
 
@@ -327,14 +406,14 @@ fn the_choking_side_sends_unchoke_and_until_then_nothing_is_asked() {
     let (info, content) = torrent(BLOCK, BLOCK);
     let whole = content.clone();
     let fetched = fetch(&info, 0, soon(), move |mut peer| {
-        assert_eq!(peer.hear().as_deref(), Some(&[2][..]));
-        peer.hears_nothing(); // no request, and no unchoke from the side that is choked
+        peer.hears(&[2])?;
+        peer.hears_nothing()?; // no request, and no unchoke from the side that is choked
         peer.say(1, b"");
-        assert_eq!(peer.asked(), Some([0, 0, 16384]));
+        peer.asks([0, 0, 16384])?;
         peer.block(0, 0, &whole);
-        assert_eq!(peer.hear(), None);
+        peer.hears_the_end()
     });
-    assert_eq!(fetched.expect("it is all there"), content);
+    assert_content(&fetched.expect("it is all there"), &content);
 }
 
 #[test]
@@ -344,8 +423,8 @@ fn a_piece_with_the_wrong_hash_is_refused_wherever_it_differs() {
         let mut corrupt = content.clone();
         corrupt[at] ^= 1;
         let fetched = fetch(&info, index, soon(), move |mut peer| {
-            peer.begin();
-            peer.serve(&corrupt, 2 * BLOCK);
+            peer.begin()?;
+            peer.serve(&corrupt, 2 * BLOCK)
         });
         assert!(matches!(fetched, Err(PieceError::WrongHash { .. })), "{fetched:?}");
     }
@@ -356,8 +435,8 @@ fn a_peer_that_lacks_the_piece_is_left_at_once() {
     let (info, _) = torrent(3 * BLOCK, BLOCK);
     let fetched = fetch(&info, 1, soon(), |mut peer| {
         peer.say(5, &[0b1010_0000]);
-        assert_eq!(peer.hear().as_deref(), Some(&[2][..]));
-        assert_eq!(peer.hear(), None);
+        peer.hears(&[2])?;
+        peer.hears_the_end()
     });
     assert!(
         matches!(fetched, Err(PieceError::NotThere { piece }) if piece.get() == 1),
@@ -368,21 +447,21 @@ fn a_peer_that_lacks_the_piece_is_left_at_once() {
 #[test]
 fn a_peer_known_to_lack_the_next_piece_is_not_asked_for_it() {
     let (info, content) = torrent(3 * BLOCK, BLOCK);
-    let (mut connection, ended) = connect(move |mut peer| {
+    let (mut connection, script) = connect(move |mut peer| {
         peer.say(5, &[0b1000_0000]);
-        peer.begin();
-        let request = peer.asked().expect("it has the first piece");
-        peer.give(request, &content, BLOCK);
-        assert_eq!(peer.hear(), None, "and only the first");
+        peer.begin()?;
+        let request = peer.asked()?.must("a request for the first piece, which it has")?;
+        peer.give(request, &content, BLOCK)?;
+        peer.hears_the_end()
     });
     let mut peer = PieceFetcher::new(&mut connection);
     let mut fetch =
         |index, until| peer.fetch_piece(&info, info.piece(index).expect("there is"), until);
-    fetch(0, soon()).expect("it is there");
-    let second = fetch(1, Instant::now() + Duration::from_secs(1));
-    assert!(matches!(second, Err(PieceError::NotThere { .. })), "{second:?}");
+    let (first, second) = (fetch(0, soon()), fetch(1, Instant::now() + Duration::from_secs(1)));
     drop(connection);
-    ended.recv_timeout(Duration::from_secs(60)).expect("the peer has nothing to complain of");
+    script.verdict();
+    first.expect("it is there");
+    assert!(matches!(second, Err(PieceError::NotThere { .. })), "{second:?}");
 }
 
 #[test]
@@ -392,6 +471,7 @@ fn a_bitfield_that_does_not_fit_the_torrent_is_refused() {
         let fetched = fetch(&info, 0, soon(), |mut peer| {
             peer.say(5, bits);
             while peer.hear().is_some() {}
+            Ok(())
         });
         assert!(matches!(fetched, Err(PieceError::Bitfield(_))), "{fetched:?}");
     }
@@ -401,20 +481,22 @@ fn a_bitfield_that_does_not_fit_the_torrent_is_refused() {
 fn a_peer_that_breaks_the_rules_or_hangs_up_in_the_middle_is_an_error() {
     let (info, content) = torrent(2 * BLOCK, 2 * BLOCK);
     let fetched = fetch(&info, 0, soon(), move |mut peer| {
-        peer.begin();
-        let request = peer.asked().expect("they want it");
-        peer.give(request, &content, 2 * BLOCK);
+        peer.begin()?;
+        let request = peer.asked()?.must("a request")?;
+        peer.give(request, &content, 2 * BLOCK)?;
         let Peer(Transport { reader: _still_reads, mut writer, .. }) = peer;
-        writer.write_all(b"\0\0\x40\x09\x07\0\0").expect("they listen");
+        writer.write_all(b"\0\0\x40\x09\x07\0\0")?;
+        Ok(())
     });
     assert!(
         matches!(fetched, Err(PieceError::Message(MessageError::HungUp { inside: true }))),
         "{fetched:?}"
     );
     let fetched = fetch(&info, 0, soon(), |mut peer| {
-        peer.begin();
+        peer.begin()?;
         peer.block(0, 0, &[0; BLOCK + 1]);
         while peer.hear().is_some() {}
+        Ok(())
     });
     assert!(
         matches!(fetched, Err(PieceError::Message(MessageError::TooLong { .. }))),
@@ -427,14 +509,15 @@ fn a_peer_that_never_unchokes_or_only_keeps_alive_is_left_at_the_deadline() {
     let (info, _) = torrent(BLOCK, BLOCK);
     for unchokes in [false, true] {
         let (begun, begins) = mpsc::channel();
-        let (mut connection, ended) = connect(move |mut peer| {
+        let (mut connection, script) = connect(move |mut peer| {
             if unchokes {
                 peer.say(1, b"");
             }
-            begun.send(()).expect("the test waits");
+            begun.send(()).must("the test waits")?;
             while peer.0.write_all(b"\0\0\0\0").is_ok() {
                 thread::sleep(Duration::from_millis(5));
             }
+            Ok(())
         });
         // The unchoke has come, or it never comes.
         begins.recv().expect("the peer begins");
@@ -442,7 +525,7 @@ fn a_peer_that_never_unchokes_or_only_keeps_alive_is_left_at_the_deadline() {
             (info.piece(0).expect("there is one"), Instant::now() + Duration::from_millis(500));
         let fetched = PieceFetcher::new(&mut connection).fetch_piece(&info, piece, until);
         drop(connection);
-        ended.recv_timeout(Duration::from_secs(60)).expect("the peer has nothing to complain of");
+        script.verdict();
         match fetched {
             Err(PieceError::Message(MessageError::Io(error))) if unchokes => {
                 assert_eq!(error.kind(), ErrorKind::TimedOut)
@@ -450,6 +533,34 @@ fn a_peer_that_never_unchokes_or_only_keeps_alive_is_left_at_the_deadline() {
             Err(PieceError::Choked { piece }) if !unchokes => assert_eq!(piece.get(), 0),
             other => panic!("{other:?}"),
         }
+    }
+}
+
+#[test]
+fn a_piece_is_checked_as_the_torrent_says() {
+    let (info, content) = torrent(3 * BLOCK + 9, 2 * BLOCK);
+    let info = by_blocks(info, &content);
+    for index in [0, 1] {
+        let right = content.clone();
+        let fetched = fetch(&info, index, soon(), move |mut peer| {
+            peer.begin()?;
+            peer.serve(&right, 2 * BLOCK)
+        });
+        let end = content.len().min((index as usize + 1) * 2 * BLOCK);
+        assert_content(&fetched.expect("it is right"), &content[index as usize * 2 * BLOCK..end]);
+    }
+    let mut wrong = content.clone();
+    wrong[BLOCK] ^= 1;
+    let fetched = fetch(&info, 0, soon(), move |mut peer| {
+        peer.begin()?;
+        peer.serve(&wrong, 2 * BLOCK)
+    });
+    match fetched {
+        Err(PieceError::WrongHash { expected, found, .. }) => {
+            assert_eq!((expected.len(), &expected[..40]), (80, &found[..40]), "two blocks");
+            assert_ne!(expected[40..], found[40..]);
+        }
+        other => panic!("{other:?}"),
     }
 }
 
@@ -469,9 +580,10 @@ fn one_block_cannot_make_us_allocate_a_piece_of_512_mib() {
     let info = Info::from_bytes(raw).expect("it is within the limits");
     let before = peak();
     let fetched = fetch(&info, 0, soon(), |mut peer| {
-        peer.begin();
-        peer.asked().expect("they want it");
+        peer.begin()?;
+        peer.asked()?.must("a request")?;
         peer.block(0, (512 << 20) - 16384, &[0; BLOCK]); // the last block, when the first sixteen are wanted
+        Ok(())
     });
     assert!(fetched.is_err());
     assert!(peak() - before < 100, "{} MiB for one block of 16 KiB", peak() - before);

@@ -3,6 +3,8 @@
 mod support;
 
 mod s10_storage {
+    #[path = "../s02_metainfo/by_blocks.rs"]
+    mod by_blocks;
     mod create;
     mod damage;
     mod files;
@@ -17,8 +19,6 @@ use piecemeal::s02_metainfo::Info;
 use piecemeal::s10_storage::{Storage, Store};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::Duration;
 use support::Torrent;
 
 fn info(torrent: &Torrent) -> Info {
@@ -62,12 +62,4 @@ fn snapshot(root: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
 fn files_in(root: &Path) -> Vec<String> {
     let all = snapshot(root).into_iter().filter(|(_, bytes)| bytes.is_some());
     all.map(|(name, _)| name.to_string_lossy().into_owned()).collect()
-}
-
-/// What `act` returns; a test that would block forever fails instead.
-#[track_caller]
-fn without_blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
-    let (done, wait) = mpsc::channel();
-    std::thread::spawn(move || done.send(act()));
-    wait.recv_timeout(Duration::from_secs(60)).expect("this ends, and does not block or panic")
 }

@@ -13,11 +13,14 @@ mod s15_swarm {
     mod announcing;
     mod claims;
     mod ends;
+    mod extensions;
+    mod hands;
     mod magnet;
     mod manners;
     mod net;
     mod peers;
     mod places;
+    mod private;
     mod seats;
     mod together;
     mod trouble;

@@ -26,5 +26,6 @@ mod s16_uploading {
     mod incoming;
     mod seam;
     mod shelf;
+    mod showing;
     mod taking;
 }

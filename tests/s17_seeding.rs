@@ -20,6 +20,7 @@ mod s17_seeding {
     #[path = "../s16_uploading/giver.rs"]
     mod giver;
 
+    mod accept;
     mod addresses;
     mod choking;
     mod crossing;

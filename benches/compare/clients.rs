@@ -206,26 +206,33 @@ impl Client {
     }
 
     /// Makes a torrent of a file, in pieces of 1 MiB.
-    pub fn create(&self, file: &Path, out: &Path, home: &Path) -> Option<Command> {
+    pub fn create(&self, file: &Path, out: &Path, home: &Path) -> Summary<Option<Command>> {
         let mut command = self.command(home);
         match self.kind {
+            Kind::Floor => return hash(file).map(Some),
             Kind::Ours => {
                 command.args(["create", "-q", "--piece-length", "1MiB", "-o"]).arg(out).arg(file)
             }
             Kind::Mktorrent => command.args(["-t", "2", "-l", "20", "-o"]).arg(out).arg(file),
             Kind::TransmissionCreate => command.args(["-s", "1024", "-o"]).arg(out).arg(file),
             Kind::Libtorrent => {
-                return Some(self.python(home, "create", &[file.as_ref(), out.as_ref()]));
+                return Ok(Some(self.python(home, "create", &[file.as_ref(), out.as_ref()])));
             }
-            Kind::Floor | Kind::Rqbit | Kind::Aria2 => return None,
+            Kind::Rqbit | Kind::Aria2 => return Ok(None),
         };
-        Some(command)
+        Ok(Some(command))
     }
 
     /// Checks `folder/content` against its torrent.
-    pub fn verify(&self, torrent: &Torrent, folder: &Path, home: &Path) -> Option<Command> {
+    pub fn verify(
+        &self,
+        torrent: &Torrent,
+        folder: &Path,
+        home: &Path,
+    ) -> Summary<Option<Command>> {
         let mut command = self.command(home);
         match self.kind {
+            Kind::Floor => return hash(&folder.join(NAME)).map(Some),
             Kind::Ours => command.args(["verify", "-q"]).arg(&torrent.path).arg(folder.join(NAME)),
             Kind::Aria2 => {
                 aria2(&mut command, folder);
@@ -234,21 +241,21 @@ impl Client {
                     .arg(&torrent.path)
             }
             Kind::Libtorrent => {
-                return Some(self.python(
+                return Ok(Some(self.python(
                     home,
                     "verify",
                     &[torrent.path.as_ref(), folder.as_ref()],
-                ));
+                )));
             }
-            _ => return None,
+            _ => return Ok(None),
         };
-        Some(command)
+        Ok(Some(command))
     }
 
     /// A download of what is there already.
     pub fn resume(&self, torrent: &Torrent, folder: &Path) -> Summary<Option<Command>> {
         let mut command = match self.kind {
-            Kind::Floor => return Ok(None),
+            Kind::Floor => return hash(&folder.join(NAME)).map(Some),
             _ => self.download(torrent, folder, &[], 0)?,
         };
         if let (Kind::Aria2, Some(command)) = (self.kind, &mut command) {
@@ -333,4 +340,11 @@ fn aria2(command: &mut Command, folder: &Path) {
         "--enable-peer-exchange=false",
     ]);
     command.args(["--allow-overwrite=true", "--dir"]).arg(folder);
+}
+
+/// What create, verify and resume cost at the least.
+fn hash(file: &Path) -> Summary<Command> {
+    let mut command = helper::command("hash")?;
+    command.arg(file);
+    Ok(command)
 }

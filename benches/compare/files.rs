@@ -41,7 +41,7 @@ pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Tab
         in_turn(
             CREATE,
             options,
-            &all(&|client| Ok(client.create(&file, &made, &home)))?,
+            &all(&|client| client.create(&file, &made, &home))?,
             folder,
             Some(&made),
             table,
@@ -51,7 +51,7 @@ pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Tab
         in_turn(
             VERIFY,
             options,
-            &all(&|client| Ok(client.verify(&torrent, &there, &home)))?,
+            &all(&|client| client.verify(&torrent, &there, &home))?,
             folder,
             None,
             table,

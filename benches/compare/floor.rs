@@ -3,14 +3,18 @@
 //! Raw sockets, a thread for each seeder, whole pieces in the order of their numbers,
 //! SHA-1, one positioned write a piece. It trusts every peer, waits for ever, and knows
 //! neither trackers nor other peers' pieces.
+//!
+//! And what a check costs at the least: to read a file and hash it, on all cores.
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::hint::black_box;
 use std::io::{self, IoSliceMut, Read, Write};
 use std::net::TcpStream;
+use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
 
 use piecemeal::s02_metainfo::{Info, Metainfo};
@@ -18,6 +22,9 @@ use sha1::{Digest, Sha1};
 
 use crate::Summary;
 use crate::wire::{BLOCK, HEAD, block_head, requests, until_unchoked};
+
+/// The pieces of a file that is hashed.
+const PIECE: u64 = 1 << 20;
 
 /// `TORRENT OUTPUT AHEAD ADDRESS...`; AHEAD is how many bytes a thread has asked for at
 /// the least, besides the next piece.
@@ -35,12 +42,46 @@ pub fn play(arguments: &[String]) -> Summary<()> {
         };
         let threads: Vec<_> =
             addresses.iter().enumerate().map(|each| scope.spawn(move || fetch(each))).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("a panic"))))
-            .collect()
+        threads.into_iter().map(join).collect()
     });
     Ok(outcomes.into_iter().collect::<io::Result<()>>()?)
+}
+
+/// `FILE`; hashes it in pieces, one thread a core, and throws the hashes away.
+pub fn hash(arguments: &[String]) -> Summary<()> {
+    let [path] = arguments else { return Err("hash: FILE".into()) };
+    let (file, next) = (File::open(path)?, AtomicU64::new(0));
+    let length = file.metadata()?.len();
+    let hash = || -> io::Result<()> {
+        // A part at a time: what was read is still in the cache of the core that hashes it.
+        let mut part = vec![0; 128 << 10];
+        loop {
+            let begin = next.fetch_add(PIECE, Ordering::Relaxed);
+            if begin >= length {
+                return Ok(());
+            }
+            let (mut at, end) = (begin, length.min(begin + PIECE));
+            let mut hasher = Sha1::new();
+            while at < end {
+                let size = (end - at).min(part.len() as u64);
+                let part = &mut part[..size as usize];
+                file.read_exact_at(part, at)?;
+                hasher.update(part);
+                at += size;
+            }
+            black_box(hasher.finalize());
+        }
+    };
+    let outcomes: Vec<io::Result<()>> = thread::scope(|scope| {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(hash)).collect();
+        threads.into_iter().map(join).collect()
+    });
+    Ok(outcomes.into_iter().collect::<io::Result<()>>()?)
+}
+
+fn join(thread: thread::ScopedJoinHandle<'_, io::Result<()>>) -> io::Result<()> {
+    thread.join().unwrap_or_else(|_| Err(io::Error::other("a panic")))
 }
 
 fn fetch(
@@ -68,7 +109,7 @@ fn fetch(
         on_the_way -= u64::from(size);
         buffer.resize(size as usize, 0);
         read_piece(&mut stream, piece.get(), &mut buffer)?;
-        if Sha1::digest(&buffer)[..] != info.piece_hash(piece) {
+        if Sha1::digest(&buffer)[..] != *info.piece_hash(piece) {
             return Err(io::Error::other(format!("piece {piece:?} has the wrong hash")));
         }
         file.write_all_at(&buffer, info.piece_offset(piece))?;

@@ -56,7 +56,7 @@ pub fn run(options: &Options, table: &mut Table) -> Summary<()> {
         return Ok(());
     }
     let info = torrent()?;
-    let queue = WorkQueue::new(Arc::clone(&info), &Bitfield::new(PIECES));
+    let queue = WorkQueue::new(Arc::clone(&info), &Bitfield::new(PIECES), &Bitfield::full(PIECES));
     let mut shares: Vec<Claimant> = (0..PEERS).map(|peer| half(&queue, peer)).collect();
     let mut times = [const { Vec::new() }; 3];
     for _ in 0..options.rounds {

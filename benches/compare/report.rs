@@ -57,7 +57,8 @@ that is paid off.";
 const HOW: &str = "\
 \"floor\" is about a hundred lines: raw sockets, a thread for each seeder, whole pieces, SHA-1, one positioned write a
 piece; no tracker, no deadlines, nothing that can go wrong. Seeders are a process of the benchmark's own that answers from
-memory; all clients but the floor learn of them from a tracker. Wall is from the start of the process to its end, CPU is
+memory; all clients but the floor learn of them from a tracker. The floor of a check reads the file and hashes it with
+SHA-1, one thread a core, and does nothing else. Wall is from the start of the process to its end, CPU is
 user and system time, peak is the largest resident set. libtorrent runs inside Python, which alone takes about 0.1 s and 24 MiB.
 All run with their defaults, but for what would reach beyond this machine; where there are more than 50 peers, each is told
 how many. With seeding, wall is the leecher's, and CPU what was used while it was served.";

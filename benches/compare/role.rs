@@ -18,6 +18,7 @@ fn act(arguments: &[String]) -> Summary<()> {
             "idlers" => leecher::idle(rest),
             "relay" => relay::play(rest),
             "floor" => floor::play(rest),
+            "hash" => floor::hash(rest),
             _ => Err(format!("{role} is no role").into()),
         },
         None => Err("a role is missing".into()),

@@ -7,6 +7,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The pause after each write of a plan's `chunks`.
+pub const PAUSE: Duration = Duration::from_millis(2);
+
 /// The first thing that happens on a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Greeting {
@@ -26,7 +29,7 @@ pub enum Greeting {
     Close,
     /// Half a handshake, then closes.
     Half,
-    /// The client's own handshake, returned: the same peer id.
+    /// Reads the client's handshake, answers with the client's own peer id.
     Echo,
 }
 
@@ -111,7 +114,7 @@ pub enum Metadata {
     None,
     /// Says this size, and serves zeros where it has nothing.
     Size(i64),
-    /// Of the right size, with wrong bytes.
+    /// Of the right size, with a wrong byte.
     Corrupt,
     /// A reject for each request.
     Reject,
@@ -166,8 +169,9 @@ pub struct Plan {
     pub pace: Duration,
     /// Answers nothing after the opening messages until this opens.
     pub gate: Option<Gate>,
-    /// Everything it sends goes out in writes of at most this many bytes, 2 ms apart.
-    pub chunk: Option<usize>,
+    /// The sizes of the writes in which bytes go out, the last one again and again. They are
+    /// [`PAUSE`] apart. Without any, there is one write.
+    pub chunks: Vec<usize>,
     /// A rest between the client's interest and the unchoke.
     pub unchoke_after: Duration,
     /// The first block is held back until this many requests are outstanding, or for this long.
@@ -199,7 +203,7 @@ impl Plan {
             noise: false,
             pace: Duration::ZERO,
             gate: None,
-            chunk: None,
+            chunks: Vec::new(),
             unchoke_after: Duration::ZERO,
             hold_until: None,
             extra_reserved: [0; 8],
@@ -270,7 +274,7 @@ impl Plan {
 
     /// Only these pieces.
     pub fn only(mut self, pieces: impl IntoIterator<Item = usize>) -> Plan {
-        self.have = vec![false; self.torrent.pieces()];
+        self.have.fill(false);
         for piece in pieces {
             if let Some(has) = self.have.get_mut(piece) {
                 *has = true;
@@ -316,9 +320,14 @@ impl Plan {
         self
     }
 
-    /// Sends everything in writes of at most this many bytes, 2 ms apart.
-    pub fn chunk(mut self, bytes: usize) -> Plan {
-        self.chunk = Some(bytes);
+    /// Sends everything in writes of at most this many bytes.
+    pub fn chunk(self, bytes: usize) -> Plan {
+        self.chunks(&[bytes])
+    }
+
+    /// Sends everything in writes of these sizes, the last one again and again.
+    pub fn chunks(mut self, sizes: &[usize]) -> Plan {
+        self.chunks = sizes.to_vec();
         self
     }
 

@@ -7,9 +7,10 @@ use super::bencode::{bytes, dict, int};
 use super::gate::Gate;
 use super::jitter;
 use super::line::Line;
-use super::peer_plan::{After, Greeting, Metadata, Order, Plan, Unchoke};
+use super::peer_plan::{After, Greeting, Metadata, PAUSE, Plan, Unchoke};
 use super::recording::Recording;
 use super::talk::{Heard, Talk};
+use super::twists::noise;
 use super::wire;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};
@@ -21,10 +22,10 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(15);
 /// A client that takes no byte for this long is given up.
 const STALL: Duration = Duration::from_secs(2);
-/// The pause between two writes of a plan's `chunk`.
-const CHUNK_PAUSE: Duration = Duration::from_millis(2);
 /// The most bytes of all talks of a peer that are kept, and the most that wait for an answer.
-const MAX_KEPT: usize = 16 << 20;
+const MAX_KEPT: usize = 1 << 20;
+/// The bytes that a message takes beside its payload. An allocation of four bytes takes 32.
+const OVERHEAD: usize = size_of::<Heard>() + 32;
 
 /// The state that all connections of a peer share.
 pub(super) struct Shared {
@@ -84,6 +85,8 @@ pub(super) struct Talker<'a> {
     talk: &'a Mutex<Talk>,
     /// The reserved bytes of the client's handshake.
     theirs: [u8; 8],
+    /// The client's peer id.
+    client: [u8; 20],
     /// Messages that wait for an answer.
     pending: VecDeque<Heard>,
     /// Bytes in them.
@@ -127,6 +130,7 @@ impl<'a> Talker<'a> {
             shared,
             talk,
             theirs: [0; 8],
+            client: [0; 20],
             pending: VecDeque::new(),
             pending_bytes: 0,
             held: Held::default(),
@@ -182,10 +186,14 @@ impl<'a> Talker<'a> {
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self.plan.chunk {
-            Some(chunk) => self.line.send_slowly(bytes, chunk, CHUNK_PAUSE),
-            None => self.line.send(bytes),
+        if self.plan.chunks.is_empty() {
+            return self.line.send(bytes);
         }
+        for write in self.plan.writes(bytes) {
+            self.line.send(write)?;
+            self.line.rest(PAUSE);
+        }
+        Ok(())
     }
 
     fn mischief(&self) {
@@ -193,57 +201,38 @@ impl<'a> Talker<'a> {
     }
 
     fn greet(&mut self) -> io::Result<()> {
-        let torrent = &self.plan.torrent;
-        let ours = wire::handshake(self.plan.reserved(), torrent.info_hash, self.plan.peer_id);
-        match &self.plan.greeting {
+        let plan = self.plan;
+        let hello = |client| plan.handshake(plan.reserved(), client);
+        match &plan.greeting {
             Greeting::Eager => {
-                self.send(&ours)?;
-                self.read_handshake()
-            }
-            Greeting::Proper => {
-                self.read_handshake()?;
-                self.send(&ours)
-            }
-            Greeting::WrongInfoHash => {
-                self.read_handshake()?;
-                self.send(&wire::handshake(
-                    self.plan.reserved(),
-                    *b"another torrent's !!",
-                    self.plan.peer_id,
-                ))?;
-                self.mischief();
-                self.hold()
+                self.send(&hello(self.client))?;
+                return self.read_handshake();
             }
             Greeting::Silent => {
                 self.mischief();
-                self.hold()
+                return self.hold();
             }
-            Greeting::Drip => self.drip(&ours),
+            Greeting::Drip => return self.drip(&hello(self.client)),
             Greeting::Says(raw) => {
                 // The client may hang up before it has taken all of it.
                 let written = self.send(raw);
                 self.mischief();
                 written?;
-                self.hold()
+                return self.hold();
             }
             Greeting::Close => {
                 self.mischief();
-                Err(done())
+                return Err(done());
             }
-            Greeting::Half => {
-                self.read_handshake()?;
-                self.send(&ours[..30])?;
-                self.mischief();
-                Err(done())
-            }
-            Greeting::Echo => {
-                self.read_handshake()?;
-                let theirs = jitter::lock(self.talk).handshake().map(<[u8]>::to_vec);
-                self.send(&theirs.ok_or_else(done)?)?;
-                self.mischief();
-                self.hold()
-            }
+            Greeting::Proper | Greeting::WrongInfoHash | Greeting::Half | Greeting::Echo => {}
         }
+        self.read_handshake()?;
+        self.send(&hello(self.client))?;
+        if plan.greeting == Greeting::Proper {
+            return Ok(());
+        }
+        self.mischief();
+        if plan.greeting == Greeting::Half { Err(done()) } else { self.hold() }
     }
 
     /// Whether both sides speak the fast extension.
@@ -255,10 +244,11 @@ impl<'a> Talker<'a> {
     /// torrent.
     fn read_handshake(&mut self) -> io::Result<()> {
         while self.line.input().len() < wire::HANDSHAKE {
-            self.take()?;
+            self.line.fill(LOOK)?;
         }
         let hello: Vec<u8> = self.line.input().drain(..wire::HANDSHAKE).collect();
         self.theirs.copy_from_slice(&hello[20..28]);
+        self.client.copy_from_slice(&hello[48..]);
         let torrent = self.plan.torrent.info_hash;
         if &hello[..20] != b"\x13BitTorrent protocol" || hello[28..48] != torrent {
             Err(done())
@@ -269,31 +259,16 @@ impl<'a> Talker<'a> {
 
     /// The messages that come unasked.
     fn open(&mut self) -> io::Result<()> {
-        let mut bitfield = match (&self.plan.opening, self.plan.order) {
-            (Some(raw), _) => {
-                self.mischief();
-                raw.clone()
-            }
-            (None, Order::NoBitfield) => Vec::new(),
-            _ if self.is_fast() && self.plan.have.iter().all(|has| *has) => {
-                wire::message(wire::HAVE_ALL, &[])
-            }
-            _ if self.plan.by_haves => {
-                let pieces = self.plan.have.iter().enumerate().filter(|(_, has)| **has);
-                pieces.flat_map(|(piece, _)| wire::have(piece as u32)).collect()
-            }
-            _ => wire::message(wire::BITFIELD, &wire::bitfield(&self.plan.have)),
-        };
+        if self.plan.opening.is_some() {
+            self.mischief();
+        }
+        let mut pieces = self.plan.pieces(self.is_fast());
         if self.plan.noise {
-            bitfield.extend(answers::noise());
+            pieces.extend(noise());
         }
         let extension = self.plan.extension && self.theirs[5] & wire::EXTENSION_BIT != 0;
         let extension = if extension { self.extension_handshake() } else { Vec::new() };
-        let both = match self.plan.order {
-            Order::ExtensionFirst => [extension, bitfield].concat(),
-            _ => [bitfield, extension].concat(),
-        };
-        self.send(&both)?;
+        self.send(&self.plan.in_order(pieces, extension))?;
         if self.plan.unchoke == Unchoke::Early {
             self.unchoke()?;
         }
@@ -325,23 +300,10 @@ impl<'a> Talker<'a> {
         self.send(&wire::message(wire::UNCHOKE, &[]))
     }
 
-    /// Reads what is there. False if nothing came for a moment.
-    fn take(&mut self) -> io::Result<bool> {
-        let before = self.line.input().len();
-        if !self.line.fill(LOOK)? {
-            return Ok(false);
-        }
-        let new = &self.line.input()[before..];
-        if self.shared.may_keep(new.len()) {
-            jitter::lock(self.talk).raw.extend_from_slice(new);
-        }
-        Ok(true)
-    }
-
     /// Reads what is there, and records its messages with what we had sent until
-    /// then.
+    /// then. False if nothing came for a moment.
     fn hear(&mut self) -> io::Result<bool> {
-        let came = self.take()?;
+        let came = self.line.fill(LOOK)?;
         while let Some(body) = self.line.next_message() {
             let heard = Heard {
                 id: body.first().copied(),
@@ -349,7 +311,7 @@ impl<'a> Talker<'a> {
                 metadata_sent: self.metadata_sent,
                 unchoked: self.unchoked,
             };
-            if self.shared.may_keep(size_of::<Heard>() + heard.payload.len()) {
+            if self.shared.may_keep(OVERHEAD + heard.payload.len()) {
                 jitter::lock(self.talk).messages.push(heard.clone());
             }
             // Nothing else has an answer.
@@ -361,7 +323,7 @@ impl<'a> Talker<'a> {
                 self.pending.push_back(heard);
             }
         }
-        let waiting = self.pending_bytes + self.pending.len() * size_of::<Heard>();
+        let waiting = self.pending_bytes + self.pending.len() * OVERHEAD;
         if waiting > MAX_KEPT { Err(done()) } else { Ok(came) }
     }
 
@@ -380,7 +342,7 @@ impl<'a> Talker<'a> {
             self.mischief();
             let next = Instant::now() + Duration::from_secs(1);
             while Instant::now() < next {
-                self.take()?;
+                self.line.fill(LOOK)?;
             }
         }
         self.hold()

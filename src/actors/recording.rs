@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The most bytes of one connection that are kept, each way. Any more are only counted.
-pub const MAX: usize = 8 << 20;
+pub const MAX: usize = 2 << 20;
 /// The most bytes that all recordings of the process keep together.
-const MAX_ALL: usize = 48 << 20;
+const MAX_ALL: usize = 16 << 20;
+/// The first bytes of a connection, which are kept even then: a flood elsewhere hides no handshake.
+const ALWAYS: usize = 1 << 10;
 /// The most chunks of one connection. Each costs more memory than a byte.
 const MAX_CHUNKS: usize = 65_536;
 /// Bytes that follow each other faster than this are one chunk.
@@ -93,23 +95,48 @@ impl Recording {
 
     /// Everything that was kept, in order.
     pub fn chunks(&self) -> Vec<Chunk> {
-        self.0.tape().chunks.clone()
+        self.beginning(usize::MAX)
+    }
+
+    /// The first chunks, up to this many bytes of both ways together.
+    pub fn beginning(&self, most: usize) -> Vec<Chunk> {
+        let mut room = most;
+        let cut = |chunk: &Chunk| {
+            let bytes = chunk.bytes[..chunk.bytes.len().min(room)].to_vec();
+            room -= bytes.len();
+            (!bytes.is_empty()).then_some(Chunk { bytes, ..*chunk })
+        };
+        self.0.tape().chunks.iter().map_while(cut).collect()
     }
 
     /// What the client sent, joined.
     pub fn from_client(&self) -> Vec<u8> {
-        self.joined(Way::FromClient)
+        self.joined(Way::FromClient, usize::MAX)
+    }
+
+    /// The first bytes that the client sent, at most this many.
+    pub fn opening(&self, most: usize) -> Vec<u8> {
+        self.joined(Way::FromClient, most)
     }
 
     /// What the client was sent, joined.
     pub fn to_client(&self) -> Vec<u8> {
-        self.joined(Way::ToClient)
+        self.joined(Way::ToClient, usize::MAX)
     }
 
-    fn joined(&self, way: Way) -> Vec<u8> {
+    fn joined(&self, way: Way, most: usize) -> Vec<u8> {
         let tape = self.0.tape();
-        let chunks = tape.chunks.iter().filter(|chunk| chunk.way == way);
-        chunks.flat_map(|chunk| chunk.bytes.iter().copied()).collect()
+        let mut joined = Vec::with_capacity(tape.kept[way as usize].min(most));
+        for chunk in tape.chunks.iter().filter(|chunk| chunk.way == way) {
+            let room = most - joined.len();
+            joined.extend_from_slice(&chunk.bytes[..chunk.bytes.len().min(room)]);
+        }
+        joined
+    }
+
+    /// Whether the client has sent nothing.
+    pub fn is_silent(&self) -> bool {
+        self.counted(Way::FromClient) == 0
     }
 
     /// The number of bytes that went this way, those that were not kept included.
@@ -156,8 +183,9 @@ impl Tape {
     /// Counts the bytes, and returns those that there is room for.
     fn keep<'a>(&mut self, way: Way, bytes: &'a [u8]) -> &'a [u8] {
         self.counted[way as usize] += bytes.len() as u64;
-        let room = (MAX - self.kept[way as usize])
-            .min(MAX_ALL.saturating_sub(KEPT.load(Ordering::Relaxed)));
+        let mine = self.kept[way as usize];
+        let shared = MAX_ALL.saturating_sub(KEPT.load(Ordering::Relaxed));
+        let room = (MAX - mine).min(shared.max(ALWAYS.saturating_sub(mine)));
         // Once a byte is lost, what comes after it would not join.
         let lost = self.counted[way as usize] > (self.kept[way as usize] + bytes.len()) as u64;
         let full = lost || self.chunks.len() >= MAX_CHUNKS;

@@ -19,9 +19,7 @@ pub struct Heard {
 /// One connection's story, as the peer saw it.
 #[derive(Debug, Clone)]
 pub struct Talk {
-    /// Every byte the client sent.
-    pub raw: Vec<u8>,
-    /// The messages in those bytes, after the handshake.
+    /// The messages of the client, after its handshake.
     pub messages: Vec<Heard>,
     /// Whether the connection is over.
     pub closed: bool,
@@ -36,24 +34,7 @@ pub struct Talk {
 impl Talk {
     /// A connection that has just begun.
     pub fn new(recording: Recording) -> Talk {
-        Talk {
-            raw: Vec::new(),
-            messages: Vec::new(),
-            closed: false,
-            blocks: 0,
-            choked_requests: 0,
-            recording,
-        }
-    }
-
-    /// The client's handshake, if all of it came.
-    pub fn handshake(&self) -> Option<&[u8]> {
-        self.raw.get(..wire::HANDSHAKE)
-    }
-
-    /// The reserved bytes of the client's handshake.
-    pub fn reserved(&self) -> Option<[u8; 8]> {
-        self.handshake()?.get(20..28)?.try_into().ok()
+        Talk { messages: Vec::new(), closed: false, blocks: 0, choked_requests: 0, recording }
     }
 
     /// The messages' ids, keep-alives as 255.

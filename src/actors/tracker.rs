@@ -18,6 +18,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 /// The longest head of a request.
 const MAX_HEAD: usize = 8_192;
+/// The most requests whose targets are kept. Any more are only counted.
+const MAX_TARGETS: usize = 1_000;
 
 /// The tracker's reaction to a request.
 #[derive(Debug, Clone)]
@@ -202,7 +204,8 @@ fn converse(
     let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
     let number = {
         let mut asked = jitter::lock(asked);
-        asked.push(target.clone());
+        let is_kept = asked.len() < MAX_TARGETS;
+        asked.push(if is_kept { target.clone() } else { String::new() });
         asked.len() - 1
     };
     jitter::pause();

@@ -68,7 +68,7 @@ pub fn good(request: &[u8], peers: &[SocketAddr]) -> Option<Vec<u8>> {
 /// A wait is cut into slices, so that the end of the tracker is noticed.
 const SLICE: Duration = Duration::from_millis(20);
 /// The most packets that are kept.
-const MAX_PACKETS: usize = 10_000;
+const MAX_PACKETS: usize = 1_000;
 /// The most bytes of a packet that are kept. The longest request, a scrape, has 1,496.
 const MAX_PACKET: usize = 2_048;
 /// The most clients with a recording.

@@ -99,8 +99,10 @@ fn start_all(
             signals: Arc::clone(&signals),
             counters: Arc::clone(&counters),
             handshake: Arc::new(move || ours),
+            names: we.info_hash.into(),
             max_handshakes: 0, // we only say that we listen
             report: Arc::new(move |report| sender.send((number, report)).is_ok()),
+            hands: None, // nothing is downloaded
         };
         start(source, number, &host);
     }
@@ -148,16 +150,16 @@ impl Story<'_> {
                 self.told[number].push(Outcome { text: what, json, failed: true });
             }
             SourceReport::Said { what, failed: false, .. } => self.options.narrator().say(3, what),
-            SourceReport::Found(peers) if !peers.is_empty() => {
+            SourceReport::Found { addresses, .. } if !addresses.is_empty() => {
                 let listed: Vec<String> =
-                    peers.iter().take(MAX_LISTED).map(ToString::to_string).collect();
-                let more = if peers.len() > MAX_LISTED { ", ..." } else { "" };
+                    addresses.iter().take(MAX_LISTED).map(ToString::to_string).collect();
+                let more = if addresses.len() > MAX_LISTED { ", ..." } else { "" };
                 self.options
                     .narrator()
                     .say(13, format!("a download would dial {}{more}", listed.join(", ")));
             }
             SourceReport::Again { pause, .. } => self.tell(number, Some(pause)),
-            SourceReport::Found(_) | SourceReport::Met(_) | SourceReport::Gone(_) => {}
+            SourceReport::Found { .. } | SourceReport::Met(_) | SourceReport::Gone(_) => {}
         }
     }
 

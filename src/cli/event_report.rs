@@ -8,7 +8,7 @@ use std::time::Instant;
 use piecemeal::s01_bencode::counted;
 use piecemeal::s05_messages::bitfield::SPARE_BITS;
 use piecemeal::s11_work_queue::PeerNumber;
-use piecemeal::s15_swarm::summary::Summary;
+use piecemeal::s15_swarm::summary::{Giver, Summary};
 use piecemeal::s15_swarm::view::Watch;
 use piecemeal::s15_swarm::waiting::{Wait, Waiting};
 use piecemeal::s15_swarm::{Event, Plan};
@@ -127,16 +127,17 @@ impl<'o> EventReport<'o> {
             }
             Event::Corrupt(piece, by) => {
                 let who: Vec<String> = by.iter().map(ToString::to_string).collect();
-                let what = if who.len() == 1 { "which is banned" } else { "one of which lies" };
+                let what = if let [giver] = &by[..] { penalty(giver) } else { "one of which lies" };
                 let from = who.join(" and ");
                 let what = format!("piece {piece} had the wrong hash; it came from {from}, {what}");
                 self.progress.news(15, &what);
                 json!({ "event": "corrupt", "piece": piece.get(), "peers": who })
             }
-            Event::Lied(piece, peer) => {
-                let what = format!("piece {piece} was wrong because of {peer}, which is banned");
+            Event::Lied(piece, giver) => {
+                let what =
+                    format!("piece {piece} was wrong because of {giver}, {}", penalty(giver));
                 self.progress.news(11, &what);
-                json!({ "event": "lied", "piece": piece.get(), "peer": peer.to_string() })
+                json!({ "event": "lied", "piece": piece.get(), "peer": giver.to_string() })
             }
             Event::Source { name, what, failed } => self.source(name, what, *failed),
             Event::Unfinished(_) => Value::Null,
@@ -246,15 +247,22 @@ impl<'o> EventReport<'o> {
     }
 
     fn source(&self, name: &str, what: &str, failed: bool) -> Value {
+        let named = if what.contains(name) { what.to_owned() } else { format!("{name}: {what}") };
         if failed {
-            let named =
-                if what.contains(name) { what.to_owned() } else { format!("{name}: {what}") };
             self.progress.news(chapter(name), &named);
         } else {
-            self.progress.say(chapter(name), what);
+            self.progress.say(chapter(name), &named);
         }
         let event = if failed { "source_failed" } else { "source" };
         json!({ "event": event, "source": name, "what": what })
+    }
+}
+
+/// Returns what becomes of a liar.
+fn penalty(giver: &Giver) -> &'static str {
+    match giver {
+        Giver::Peer(_) => "which is banned",
+        Giver::Hand(_) => "which is asked for no more",
     }
 }
 
@@ -263,6 +271,7 @@ fn chapter(name: &str) -> u8 {
     match name.split_once("://") {
         Some(("udp", _)) => 18,
         Some(_) => 3,
+        None if name == "peer exchange" => 19,
         None => 4,
     }
 }

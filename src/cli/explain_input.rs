@@ -12,7 +12,7 @@ use piecemeal::s03_tracker::secrets::mask;
 use piecemeal::trace::discreet::soften;
 use piecemeal::trace::kind::{Kind, left_over};
 use piecemeal::trace::text::{self, TextOptions};
-use piecemeal::trace::{Broken, Context, Placed, json, quoted};
+use piecemeal::trace::{Broken, Context, Placed, chapter, json, quoted};
 use serde_json::{Value, json};
 
 use super::discretion::wanted;
@@ -20,7 +20,6 @@ use super::exit_codes::{BAD_INPUT, LOCAL};
 use super::failure::Failure;
 use super::failure::s02::missing;
 use super::failure::trace::PAGE;
-use super::stage_table::chapter;
 
 /// The bytes to explain.
 pub struct ExplainInput {
@@ -106,7 +105,8 @@ impl ExplainInput {
 
     /// Describes the bytes, and hides the secrets in them.
     pub fn describe(&mut self, kind: Kind, hides: bool) -> Vec<Placed> {
-        if !hides {
+        // A cookie is a secret in HTTP. In a BT-SEARCH it was sent to a whole network.
+        if !hides || kind == Kind::BtSearch {
             return kind.describe(&self.bytes, &Context::default());
         }
         let masked = mask(&self.bytes);

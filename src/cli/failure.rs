@@ -13,6 +13,8 @@ mod s08;
 mod s09;
 mod s10;
 mod s15;
+pub mod s19;
+mod s20;
 pub mod trace;
 
 use std::borrow::Cow;

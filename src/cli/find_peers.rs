@@ -29,10 +29,8 @@ const MAX_TRACKERS: usize = 100;
 
 /// Returns the clients for the URL schemes of trackers.
 pub fn trackers() -> Arc<Vec<Box<dyn Tracker>>> {
-    let mut trackers: Vec<Box<dyn Tracker>> = vec![
-        Box::new(HttpTracker),
-        Box::new(piecemeal::s18_udp_tracker::UdpTracker::default()), // plugged in
-    ];
+    let mut trackers: Vec<Box<dyn Tracker>> = vec![Box::new(HttpTracker)];
+    trackers.push(Box::new(piecemeal::s18_udp_tracker::UdpTracker::default())); // plugged in
     super::tracing::trackers(&mut trackers); // plugged in
     Arc::new(trackers)
 }

@@ -4,13 +4,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use piecemeal::grade::class::settings::Settings;
+use piecemeal::grade::class::settings::{FILE, Settings};
 use piecemeal::grade::class::{Class, Verdict, prepare, table};
 use piecemeal::grade::report::points;
 use piecemeal::s01_bencode::{counted, printable};
 
 use super::exit_codes::{BAD_INPUT, LOCAL, OTHER, USAGE, stopped};
 use super::failure::{Failure, at_the_disk};
+use super::grade_lines::GradeLines;
 use super::grade_options::GradeOptions;
 use super::interrupt::interrupt;
 use super::{Answer, Options, print_line};
@@ -18,14 +19,11 @@ use super::{Answer, Options, print_line};
 /// The page about grading a class.
 const PAGE: &str = "grading-a-class";
 
-/// The folder of the reports, beside that of the class.
-const OUT: &str = "class-report";
-
 /// A class in place of one client.
 #[derive(clap::Args)]
 pub struct ClassOptions {
     /// Grade each folder in this one, isolated; --report DIR
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["command", "watch", "keep"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["command", "watch"])]
     pub class: Option<PathBuf>,
     /// What starts each client of a class [default: ./run]
     #[arg(long, value_name = "COMMAND", conflicts_with = "command")]
@@ -40,12 +38,34 @@ pub fn grade_class(
     options: &Options,
 ) -> Result<Answer, Failure> {
     let class = class(folder, run, grade)?;
-    let students = class.students().map_err(|error| local(folder, &error))?;
+    let (students, _) = class.students().map_err(|error| local(folder, &error))?;
     if students.is_empty() {
-        let what = format!("{}: there is no folder of a student in it", folder.display());
+        let (what, help) = match &class.only {
+            Some(name) => (format!("folder {name:?}"), "--as is the name of a student's folder"),
+            None => {
+                ("folder of a student".into(), "a class is a folder with a folder for each student")
+            }
+        };
+        let what = format!("{}: there is no {what} in it", folder.display());
+        return Err(Failure::new(BAD_INPUT, what).help(help).see(PAGE));
+    }
+    if class.writes_into_itself() {
+        let what = format!("{}: the reports would be among the submissions", class.out.display());
+        return Err(Failure::new(USAGE, what).help("choose another folder for --report").see(PAGE));
+    }
+    let is_known = |name: &str| class.folder.join(name).is_dir();
+    if let Some((table, name)) = class.settings.stranger(is_known) {
+        let file = class.folder.join(FILE);
+        let what = format!("{}: {table}.{name}: no student has this name", file.display());
         return Err(Failure::new(BAD_INPUT, what)
-            .help("a class is a folder with a folder for each student")
+            .help("it is the name of a folder in the class's folder")
             .see(PAGE));
+    }
+    if let Some(folder) = &class.keep {
+        std::fs::create_dir_all(folder).map_err(|error| local(folder, &error))?;
+    }
+    if let Some(aside) = class.set_aside().map_err(|error| local(&class.out, &error))? {
+        options.note(&format!("the report of another run is now in {}", aside.display()));
     }
     prepare(&class.out).map_err(|error| local(&class.out, &error))?;
     let stop = interrupt()?;
@@ -60,10 +80,15 @@ pub fn grade_class(
     let done = |verdict: &Verdict| {
         if !options.json {
             print_line(&line(&class, verdict, width.min(40)));
+            // Of one student, all is of interest.
+            if class.only.is_some() {
+                let mut lines = GradeLines::plain(options);
+                verdict.report.graded.iter().for_each(|graded| lines.graded(graded));
+            }
         }
     };
     let graded = class.run(&stop, done).map_err(|error| local(&class.out, &error))?;
-    graded.lacks.iter().for_each(|lack| options.note(lack));
+    graded.notes.iter().for_each(|note| options.note(note));
     if stop.load(Ordering::SeqCst) {
         let what = "the class was stopped before its end";
         return Err(Failure::new(stopped(), what)
@@ -83,13 +108,19 @@ fn class(folder: &Path, run: Option<&str>, grade: &GradeOptions) -> Result<Class
     if let Some(run) = run {
         settings.run = run.to_owned();
     }
-    let exam = grade.exam()?;
+    let mut exam = grade.exam()?;
+    if grade.seed().is_none() {
+        exam.seed = settings.seed.unwrap_or(exam.seed);
+    }
+    let only = grade.only();
+    let name = folder.file_name().unwrap_or("class".as_ref()).to_string_lossy().into_owned();
+    let name = only.iter().fold(name, |name, only| format!("{name}-{only}"));
     let mut chosen: Vec<OsString> = Vec::new();
     for check in &exam.checks {
         chosen.extend(["--check".into(), check.id.into()]);
     }
     let out = match grade.reports() {
-        [] => folder.parent().unwrap_or(&folder).join(OUT),
+        [] => folder.with_file_name(format!("{name}-report")),
         [out] => out.clone(),
         _ => {
             return Err(Failure::new(USAGE, "a class has one folder of reports")
@@ -101,8 +132,18 @@ fn class(folder: &Path, run: Option<&str>, grade: &GradeOptions) -> Result<Class
         Failure::new(OTHER, format!("where piecemeal itself is cannot be found out: {error}"))
             .help("start it by its whole path")
     })?;
-    let jobs = grade.students_at_a_time();
-    Ok(Class { folder, out, settings, checks: exam.checks, chosen, seed: exam.seed, jobs, program })
+    Ok(Class {
+        folder,
+        out,
+        settings,
+        checks: exam.checks,
+        chosen,
+        seed: exam.seed,
+        jobs: grade.students_at_a_time(),
+        only,
+        keep: grade.keep().map(Path::to_owned),
+        program,
+    })
 }
 
 fn local(path: &Path, error: &std::io::Error) -> Failure {
@@ -111,14 +152,12 @@ fn local(path: &Path, error: &std::io::Error) -> Failure {
 
 /// Returns the line about a student.
 fn line(class: &Class, verdict: &Verdict, width: usize) -> String {
-    let of: f64 = class.checks.iter().map(|c| f64::from(c.points) * class.weight(c)).sum();
-    let got = verdict.report.as_ref().map_or(0.0, |report| report.points());
     let said = verdict.said.as_deref().map(|said| format!("  {said}")).unwrap_or_default();
-    let seconds = verdict.seconds;
+    let seconds = verdict.report.took.as_secs_f64();
     printable(&format!(
         "{:<width$}  {:>6} of {} points  {seconds:>4.0} s{said}",
         verdict.name,
-        points(got),
-        points(of)
+        points(verdict.report.points()),
+        points(class.of())
     ))
 }

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use piecemeal::grade::class::inside::Inside;
+use piecemeal::grade::exam::Report;
 use piecemeal::grade::guard::Guard;
+use serde_json::{Map, Value, json};
 
+use super::Answer;
 use super::exit_codes::{BAD_INPUT, OTHER};
 use super::failure::Failure;
 
@@ -43,6 +46,24 @@ pub struct Entered {
     pub guard: Guard,
 }
 
+/// The most bytes of captures that a judge hands out: what it prints has a limit.
+const MAX_CAPTURES: usize = 32 << 20;
+
+/// Returns the captures of a report by the ids of their checks: nobody sees the files in here.
+pub fn captures(report: &Report) -> Option<Value> {
+    let mut room = MAX_CAPTURES;
+    let kept: Map<String, Value> = report
+        .graded
+        .iter()
+        .filter_map(|graded| {
+            let text = std::fs::read_to_string(graded.capture.as_ref()?).ok()?;
+            room = room.checked_sub(text.len())?;
+            Some((graded.check.id.to_owned(), text.into()))
+        })
+        .collect();
+    (!kept.is_empty()).then_some(Value::Object(kept))
+}
+
 impl InsideOptions {
     /// Enters the world of the submission and builds its program, if this process was told to.
     pub fn enter(&self, run: Option<&str>) -> Result<Option<Entered>, Failure> {
@@ -62,8 +83,11 @@ impl InsideOptions {
         if let Some(line) = &self.build {
             let built = inside.build(line).unwrap_or_else(|error| Err(error.to_string()));
             built.map_err(|why| {
+                let (why, lines) = why.split_once('\n').unwrap_or((&why, ""));
+                let json = json!({ "lines": lines.lines().collect::<Vec<_>>() });
                 Failure::new(BAD_INPUT, format!("it cannot be built: {why}"))
                     .help("run the build of grade.toml in its folder")
+                    .answer(Answer { text: String::new(), json })
             })?;
         }
         let deadline = self.within.map(|seconds| Instant::now() + Duration::from_secs(seconds));

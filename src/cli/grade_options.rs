@@ -1,7 +1,9 @@
 //! Options of `grade`: which checks, whose dice, and where the reports go. (grade)
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use piecemeal::grade::check::Check;
@@ -18,8 +20,12 @@ use super::failure::Failure;
 /// The page about what a client is asked for.
 const PAGE: &str = "your-own-client";
 
-/// How many checks run at a time: most of them wait.
-const JOBS: usize = 4;
+/// How many checks run at a time on one core, and beside other students: most of them wait.
+pub const JOBS: usize = 4;
+
+/// The same where there are more cores. Each limit has room for three starts of the program, so
+/// that up to three at a time on each core do not take longer than that.
+const MORE_JOBS: usize = 5;
 
 /// What is checked, and how.
 #[derive(clap::Args)]
@@ -30,13 +36,13 @@ pub struct GradeOptions {
     /// Only the checks up to this stage
     #[arg(long, value_name = "N", conflicts_with = "stage")]
     until: Option<u8>,
-    /// Only this check, by its id: 5.3 [repeatable]
-    #[arg(long, value_name = "ID", conflicts_with_all = ["stage", "until"])]
+    /// Only these checks, by their ids: 5.3,5.6-5.9 [repeatable]
+    #[arg(long, value_name = "ID", value_delimiter = ',', conflicts_with_all = ["stage", "until"])]
     check: Vec<String>,
     /// The same contents, names and ids again
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Contents, names and ids of this student's own
+    /// This student's contents; of a class only this one
     #[arg(long = "as", value_name = "NAME", default_value = "", hide_default_value = true)]
     name: String,
     /// List the checks, and run none
@@ -66,14 +72,12 @@ impl GradeOptions {
             };
             checks::all().filter(stages).collect()
         } else {
-            let find = |id: &String| {
-                checks::find(id).ok_or_else(|| {
-                    Failure::new(USAGE, format!("there is no check {id}"))
-                        .help("`piecemeal grade --list` has them all")
-                        .see(PAGE)
-                })
-            };
-            self.check.iter().map(find).collect::<Result<_, _>>()?
+            let mut places = BTreeSet::new();
+            for ids in &self.check {
+                places.extend(places_of(ids)?);
+            }
+            let is_named = |(place, _): &(usize, &Check)| places.contains(place);
+            checks::all().enumerate().filter(is_named).map(|(_, check)| check).collect()
         };
         if checks.is_empty() {
             return Err(Failure::new(USAGE, "there is no check in this stage")
@@ -84,7 +88,7 @@ impl GradeOptions {
             checks,
             seed: self.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
             name: self.name.clone(),
-            jobs: JOBS,
+            jobs: if cores() > 1 { MORE_JOBS } else { JOBS },
             keep: self.keep.clone(),
             ..Exam::default()
         })
@@ -110,6 +114,21 @@ impl GradeOptions {
         Ok(())
     }
 
+    /// Returns the seed that was asked for.
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
+    /// Returns the only student of a class that was asked for.
+    pub fn only(&self) -> Option<String> {
+        Some(self.name.clone()).filter(|name| !name.is_empty())
+    }
+
+    /// Returns where the captures go.
+    pub fn keep(&self) -> Option<&Path> {
+        self.keep.as_deref()
+    }
+
     /// Returns where the reports go.
     pub fn reports(&self) -> &[PathBuf] {
         &self.report
@@ -117,7 +136,6 @@ impl GradeOptions {
 
     /// Returns how many students are graded at a time: one for each core, unless it was said.
     pub fn students_at_a_time(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.jobs.map_or_else(cores, usize::from)
     }
 
@@ -144,6 +162,45 @@ impl GradeOptions {
             })?;
         }
         Ok(())
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Returns where in the list of all checks an id is, or a range such as `5.6-5.9`.
+fn places_of(ids: &str) -> Result<RangeInclusive<usize>, Failure> {
+    let place = |id: &str| {
+        checks::all().position(|check| check.id == id).ok_or_else(|| {
+            Failure::new(USAGE, format!("there is no check {id}")).help(meant(id)).see(PAGE)
+        })
+    };
+    let (first, last) = ids.split_once('-').unwrap_or((ids, ids));
+    let places = place(first)?..=place(last)?;
+    if places.is_empty() {
+        return Err(Failure::new(USAGE, format!("{ids}: a range begins with its first check"))
+            .help(format!("write {last}-{first}"))
+            .see(PAGE));
+    }
+    Ok(places)
+}
+
+/// Returns what may have been meant by the id of a check that is not there.
+fn meant(id: &str) -> String {
+    let (stage, number) =
+        id.split_once('.').map_or((id, None), |(stage, rest)| (stage, Some(rest)));
+    let is_of_stage = |check: &&Check| stage.parse() == Ok(check.stage());
+    let of_stage: Vec<&Check> = checks::all().filter(is_of_stage).collect();
+    match (&of_stage[..], number) {
+        ([], _) => "`piecemeal grade --list` has them all".to_owned(),
+        ([first, ..], None) => {
+            format!("all of stage {stage} is --stage {stage}, one check of it --check {}", first.id)
+        }
+        ([first, .., last], Some(_)) => {
+            format!("stage {stage} has the checks {} to {}", first.id, last.id)
+        }
+        ([only], Some(_)) => format!("stage {stage} has only the check {}", only.id),
     }
 }
 

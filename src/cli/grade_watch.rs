@@ -1,23 +1,19 @@
 //! `grade --watch`: again whenever a file of the learner's folder changes. (grade)
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use piecemeal::grade::exam::{Exam, Report, Status};
-use piecemeal::grade::watch::Snapshot;
+use piecemeal::grade::learner::Learner;
+use piecemeal::grade::watch::Watched;
 
 use super::exit_codes::{LOCAL, USAGE};
 use super::failure::{Failure, at_the_disk};
 use super::grade_lines::GradeLines;
 use super::grade_options::{GradeOptions, learner};
 use super::{Answer, Options, print_line};
-
-/// The time between two looks at the folder.
-const TICK: Duration = Duration::from_millis(250);
 
 /// Clears a terminal, and what has been scrolled away.
 const CLEAR: &str = "\x1b[2J\x1b[3J\x1b[H";
@@ -40,17 +36,31 @@ pub fn watch(
         Failure::new(LOCAL, format!("this folder: {error}")).help(at_the_disk(&error))
     })?;
     let mut lines = GradeLines::new(options, exam);
-    let mut watched = Watched::default();
+    let mut watched = Watched::new(folder, exam.stop.clone());
     let mut next: Option<usize> = None;
     // A command that cannot be started at all is an error, as without --watch. Later on, it is
     // one that is just being built.
     learner(command, None, exam)?;
-    loop {
-        let before = Snapshot::of(&folder);
+    while !watched.is_stopped() {
         if io::stdout().is_terminal() {
             print_line(CLEAR);
         }
-        match rounds(exam, next, command, &mut lines) {
+        // A save ends this round, and Ctrl-C ends them all.
+        let this = Exam { stop: Arc::default(), ..exam.clone() };
+        // Each time again: the command may have become slower, or may not start any more.
+        let started = watched.try_out(|| learner(command, None, &this));
+        let round = started.map(|learner| {
+            watched.beside(&this.stop, || rounds(&this, next, &learner, &mut lines))
+        });
+        if watched.is_stopped() {
+            break;
+        }
+        if this.stop.load(Ordering::SeqCst) {
+            print_line("\na file was saved: from the start");
+            watched.settle();
+            continue;
+        }
+        match round {
             Ok(report) => {
                 if report.graded.len() == exam.checks.len() {
                     grade.write_reports(&report)?;
@@ -61,28 +71,25 @@ pub fn watch(
             Err(failure) => print_line(&failure.to_string()),
         }
         // Before the line below: whoever reads it may change a file at once.
-        let after = Snapshot::of(&folder);
+        let saved = watched.end_round();
         print_line("\nwaits for a change in this folder; Ctrl-C ends");
-        if !watched.changes(&folder, &before, after, &exam.stop) {
-            return Ok(Answer { text: String::new(), json: serde_json::Value::Null });
+        if !saved {
+            watched.wait();
         }
+        watched.settle();
     }
+    Ok(Answer { text: String::new(), json: serde_json::Value::Null })
 }
 
 /// Runs what was to be done next, and all checks once that works.
-fn rounds(
-    exam: &Exam,
-    next: Option<usize>,
-    command: &[OsString],
-    lines: &mut GradeLines,
-) -> Result<Report, Failure> {
+fn rounds(exam: &Exam, next: Option<usize>, learner: &Learner, lines: &mut GradeLines) -> Report {
     if let Some(number) = next {
-        let report = round(&one(exam, number), command, lines)?;
+        let report = round(&one(exam, number), learner, lines);
         if report.next().is_some() {
-            return Ok(report);
+            return report;
         }
     }
-    round(exam, command, lines)
+    round(exam, learner, lines)
 }
 
 /// Returns the exam of one check.
@@ -92,17 +99,20 @@ fn one(exam: &Exam, number: usize) -> Exam {
 }
 
 /// Runs an exam once, and says what is passed and what is next.
-fn round(exam: &Exam, command: &[OsString], lines: &mut GradeLines) -> Result<Report, Failure> {
-    // Each time again: the command may have become slower, or may not start any more.
-    let learner = learner(command, None, exam)?;
+fn round(exam: &Exam, learner: &Learner, lines: &mut GradeLines) -> Report {
     // What is next is known long before all is: it is shown at once.
     let mut shown = false;
-    let report = exam.run(&learner, |graded| {
-        if graded.status != Status::Passed && !shown {
+    let stopped = || exam.stop.load(Ordering::SeqCst);
+    let report = exam.run(learner, |graded| {
+        // A check that was ended says nothing about the client.
+        if graded.status != Status::Passed && !shown && !stopped() {
             shown = true;
             lines.graded(graded);
         }
     });
+    if stopped() {
+        return report;
+    }
     let passed = report.graded.iter().filter(|graded| graded.status == Status::Passed).count();
     match report.next() {
         Some(_) => {}
@@ -113,54 +123,5 @@ fn round(exam: &Exam, command: &[OsString], lines: &mut GradeLines) -> Result<Re
         let all = report.graded.len();
         print_line(&format!("{}; {passed} of {all} checks are passed", lines.end(&report)));
     }
-    Ok(report)
-}
-
-/// The learner's folder, between two rounds.
-#[derive(Default)]
-struct Watched {
-    /// What has changed while the last round ran.
-    during: BTreeSet<PathBuf>,
-}
-
-impl Watched {
-    /// Waits for a change that the program has not made itself. False means Ctrl-C.
-    fn changes(
-        &mut self,
-        folder: &Path,
-        before: &Snapshot,
-        mut last: Snapshot,
-        stop: &AtomicBool,
-    ) -> bool {
-        // A file that was saved while the checks ran is a change. One that changes in every round
-        // is a file that the program itself writes.
-        let during = before.changes_to(&last).filter(|path| before.has(path)).cloned();
-        let during: BTreeSet<PathBuf> = during.collect();
-        let saved = during.difference(&self.during).next().is_some();
-        self.during = during;
-        let stopped = || stop.load(Ordering::SeqCst);
-        if saved {
-            return !stopped();
-        }
-        loop {
-            if stopped() {
-                return false;
-            }
-            std::thread::sleep(TICK);
-            let now = Snapshot::of(folder);
-            if now != last {
-                last = now;
-                break;
-            }
-        }
-        // An editor writes several times: wait until it is done.
-        loop {
-            std::thread::sleep(TICK / 2);
-            let now = Snapshot::of(folder);
-            if now == last || stopped() {
-                return !stopped();
-            }
-            last = now;
-        }
-    }
+    report
 }

@@ -29,7 +29,8 @@ pub fn info_from(
             "asking {peer} for the info dictionary, in pieces of 16 KiB: a link has only its hash"
         ),
     );
-    let info = fetch_metadata(connection, &mut extensions, info_hash, deadline, &|| false)?;
+    let names = info_hash.into();
+    let info = fetch_metadata(connection, &mut extensions, &names, deadline, &|| false)?;
     say.say(8, "the SHA-1 of what came is the info hash of the link, so it is genuine");
     connection.input.replay();
     let info = info.expect("a fetch that is never cancelled returns the info dictionary");

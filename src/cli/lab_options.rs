@@ -103,7 +103,7 @@ const FAULTS: [(&str, &str); 6] = [
 
 /// Returns all faults, each with its name and what such a seeder does.
 fn all_faults() -> impl Iterator<Item = (&'static str, &'static str)> {
-    FAULTS.into_iter().chain(Quirk::ALL.into_iter().map(|(_, name, does)| (name, does)))
+    FAULTS.into_iter().chain(Quirk::ALL.map(|quirk| (quirk.name, quirk.does)))
 }
 
 fn fault_names() -> PossibleValuesParser {

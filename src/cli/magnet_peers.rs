@@ -39,7 +39,7 @@ pub fn start(
 /// Checks that the link names a tracker or a peer. If not, a shell has most likely cut it.
 pub fn need_somebody(magnet: &Magnet, options: &Options) -> Result<(), Failure> {
     if magnet.trackers.is_empty() && magnet.peers.is_empty() && options.peers.is_empty() {
-        let failure = Failure::new(NO_PEER, "the magnet link names no tracker and no peer");
+        let failure = Failure::new(NO_PEER, NOBODY);
         return Err(failure
             .help_to_paste(magnet.should_be.as_deref().map_or(CUT.to_owned(), mend))
             .see("06-magnet"));
@@ -47,7 +47,10 @@ pub fn need_somebody(magnet: &Magnet, options: &Options) -> Result<(), Failure> 
     Ok(())
 }
 
-const CUT: &str = "put the link in quotes, if it goes on with &: the shell cuts it there; or give a peer with --peer HOST:PORT";
+/// What is wrong with a link that names nobody.
+pub const NOBODY: &str = "the magnet link names no tracker and no peer";
+/// What to do about it.
+pub const CUT: &str = "put the link in quotes, if it goes on with &: the shell cuts it there; or give a peer with --peer HOST:PORT";
 
 /// Says what the link contains.
 pub fn tell_link(magnet: &Magnet, info_hash: InfoHash, say: Narrator) {

@@ -17,6 +17,7 @@ macro_rules! page {
 }
 
 /// All pages, in the order of reading. Cutting off a stage cuts its line.
+#[rustfmt::skip] // or a cut would move the comments of the lines that are left
 pub const PAGES: &[Page] = &[
     page!("README"),
     page!("your-own-client"), // grade is plugged in
@@ -38,7 +39,10 @@ pub const PAGES: &[Page] = &[
     page!("16-uploading"),     // s16_uploading is plugged in
     page!("17-seeding"),       // s17_seeding is plugged in
     page!("18-udp-tracker"),   // s18_udp_tracker is plugged in
+    page!("19-pex"),           // s19_pex is plugged in
+    page!("20-lsd"),           // s20_lsd is plugged in
     page!("reading-a-trace"),  // trace is plugged in
+    page!("teaching"),         // grade is plugged in
     page!("a-swarm-in-class"), // lab is plugged in
     page!("grading-a-class"),  // grade is plugged in
     page!("glossary"),

@@ -100,7 +100,8 @@ impl QueueRun {
             }
         }
         let info = Arc::new(info);
-        let queue = WorkQueue::new(Arc::clone(&info), &Bitfield::new(pieces));
+        let (none, all) = (Bitfield::new(pieces), Bitfield::full(pieces));
+        let queue = WorkQueue::new(Arc::clone(&info), &none, &all);
         let parts = (0u8..).zip(has).zip(faults);
         let peers =
             parts.map(|((number, has), fault)| Peer::join(&queue, number, has, fault)).collect();

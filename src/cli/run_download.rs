@@ -10,12 +10,12 @@ use piecemeal::s06_magnet::Magnet;
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s12_session::rate::Rate;
-use piecemeal::s13_peer_sources::source::Linked;
+use piecemeal::s13_peer_sources::source::PeerSource;
 use piecemeal::s15_swarm::Plan;
 
 use super::failure::Failure;
-use super::find_peers::tell_given;
 use super::interrupt::interrupt;
+use super::magnet_peers::{CUT, NOBODY, need_somebody};
 use super::output_options::OutputOptions;
 use super::run_swarm::run_swarm;
 use super::screen::live_view::WatchOptions;
@@ -119,11 +119,16 @@ pub fn run_download(
     Ok(if stays { answer } else { Answer { text, ..answer } })
 }
 
-/// Adds a source for each address in a magnet link.
-pub fn add_linked(plan: &mut Plan, magnet: &Magnet, options: &Options) {
-    let linked: Vec<String> = magnet.peers.iter().map(ToString::to_string).collect();
-    linked.iter().for_each(|address| tell_given(address, options.narrator()));
-    let info_hash = plan.info_hash;
-    plan.sources
-        .extend(linked.into_iter().map(|address| Box::new(Linked(address, info_hash)) as _));
+/// Checks that a download from a magnet link has somebody to ask. If that is only a source that
+/// finds peers of any torrent, a note says so: most likely a shell has cut the link.
+pub fn need_sources(plan: &Plan, magnet: &Magnet, options: &Options) -> Result<(), Failure> {
+    let needed = need_somebody(magnet, options);
+    // Peer exchange is passive: it needs a first peer itself.
+    let asks = |source: &dyn PeerSource| source.is_open() && !source.is_passive();
+    if needed.is_err() && plan.sources.iter().any(|source| asks(&**source)) {
+        let found = "so peers have to be found in other ways";
+        options.narrator().note(format!("{NOBODY}, {found}; {CUT}"));
+        return Ok(());
+    }
+    needed
 }

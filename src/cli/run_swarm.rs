@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use piecemeal::s01_bencode::counted;
-use piecemeal::s02_metainfo::Info;
+use piecemeal::s02_metainfo::{Info, InfoHash};
+use piecemeal::s03_tracker::PeerId;
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s15_swarm::summary::{Summary, Traded};
@@ -29,6 +30,7 @@ where
     P: FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError>,
 {
     let stop = Arc::clone(&plan.stop);
+    let ours = (plan.names.first(), plan.peer_id);
     let mut report = EventReport::new(&plan, watching, options);
     let mut finished = Ok(());
     let outcome = download(plan, prepare, &mut |event| {
@@ -42,7 +44,7 @@ where
     });
     let unfinished = report.end();
     let (traded_so_far, failure) = match (finished, outcome) {
-        (Ok(()), Ok(outcome)) => return Ok(totals(&outcome, "done", output)),
+        (Ok(()), Ok(outcome)) => return Ok(totals(&outcome, ("done", output), ours)),
         // A failure in `completed` stops the download.
         (Err(error), outcome) => (outcome.unwrap_or(unfinished), Failure::from(error)),
         // If a signal came, it is the reason, whatever error it caused.
@@ -51,13 +53,17 @@ where
         }
         (Ok(()), Err(error)) => (unfinished, Failure::from(error)),
     };
-    let Answer { json, .. } = totals(&traded_so_far, "unfinished", output);
+    let Answer { json, .. } = totals(&traded_so_far, ("unfinished", output), ours);
     Err(failure.answer(Answer { text: String::new(), json }))
 }
 
 /// Returns the totals for each peer.
-fn totals(outcome: &Summary, event: &str, output: Option<&str>) -> Answer {
-    let Summary { downloaded, uploaded, traded, banned } = outcome;
+fn totals(
+    outcome: &Summary,
+    (event, output): (&str, Option<&str>),
+    (info_hash, peer_id): (InfoHash, PeerId),
+) -> Answer {
+    let Summary { downloaded, uploaded, traded, banned, .. } = outcome;
     let mut text =
         format!("Gave {}, took {}.", counted(*uploaded, "byte"), counted(*downloaded, "byte"));
     let width =
@@ -65,18 +71,19 @@ fn totals(outcome: &Summary, event: &str, output: Option<&str>) -> Answer {
     if !traded.is_empty() {
         text += &format!("\n{:<width$} {:>14} {:>14}", "peer", "given", "taken");
     }
-    for Traded { peer, taken, given } in traded {
+    for Traded { peer, taken, given, .. } in traded {
         text += &format!("\n{:<width$} {given:>14} {taken:>14}", peer.to_string());
     }
     let to_json = |bytes: fn(&Traded) -> u64| -> Value {
         let moved = traded.iter().filter(|traded| bytes(traded) > 0);
         moved
-            .map(|traded| json!({ "peer": traded.peer.to_string(), "bytes": bytes(traded) }))
+            .map(|it| json!({ "peer": it.peer.to_string(), "peer_id": it.peer_id.to_string(), "bytes": bytes(it) }))
             .collect()
     };
     let banned: Vec<String> = banned.iter().map(ToString::to_string).collect();
     let json = json!({
-        "event": event, "output": output, "downloaded": downloaded, "uploaded": uploaded,
+        "event": event, "output": output, "info_hash": info_hash.to_string(), "peer_id": peer_id.to_string(),
+        "downloaded": downloaded, "uploaded": uploaded,
         "from": to_json(|traded| traded.taken), "to": to_json(|traded| traded.given), "banned": banned,
     });
     Answer { text, json }

@@ -167,7 +167,7 @@ pub fn dial(dial: &mut Arc<dyn Dial>) {
 pub fn listener(listener: Listener) -> Listener {
     match tap().cloned() {
         Some(tap) => {
-            listener.through(Box::new(move |transport| tap.transport(transport, "came in")))
+            listener.through(Box::new(move |transport| Ok(tap.transport(transport, "came in"))))
         }
         None => listener,
     }

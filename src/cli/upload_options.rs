@@ -64,7 +64,7 @@ impl UploadOptions {
         let wanted = self.port.is_some() || self.bind.is_some();
         match Listener::bind(self.bind, self.port) {
             Ok(listener) => {
-                plan.port = listener.port();
+                (plan.port, plan.bind) = (listener.port(), self.bind);
                 tell_listening(&listener.addresses(), stay || wanted, options);
                 let listener = super::tracing::listener(listener); // plugged in
                 plan.sources.push(Box::new(listener));

@@ -7,6 +7,7 @@ use piecemeal::s01_bencode::{Kind, Value, decode};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
+use crate::cli::exit_codes::USAGE;
 use crate::cli::failure::Failure;
 use crate::cli::{Answer, Options, json_line};
 
@@ -17,10 +18,21 @@ pub struct Args {
     /// The value, such as 5:hello, i52e, l5:helloi52ee or d3:foo3:bare
     #[arg(value_name = "BENCODE", allow_hyphen_values = true)]
     value: OsString,
+    /// What the shell has cut off at a space
+    #[arg(hide = true)]
+    more: Vec<OsString>,
 }
 
 impl Args {
     pub fn run(self, _: &Options) -> Result<Answer, Failure> {
+        // Joining them would have to guess how many spaces there were.
+        if let Some(second) = self.more.first() {
+            let second = second.to_string_lossy();
+            let what = format!("the value is one argument, but then comes {second:?}");
+            return Err(Failure::new(USAGE, what)
+                .help("put the value in quotes: the shell cuts it at spaces")
+                .see("01-bencode"));
+        }
         let bytes = self.value.as_encoded_bytes();
         let value = decode(bytes).map_err(|error| {
             let failure = Failure::from(error).about("the value");

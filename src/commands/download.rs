@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use piecemeal::s02_metainfo::Metainfo;
 use piecemeal::s03_tracker::PeerId;
-use piecemeal::s13_peer_sources::source::Given;
+use piecemeal::s13_peer_sources::source::{Given, Linked};
 use piecemeal::s15_swarm::Plan;
 
 use crate::cli::announcers::{Ourselves, announcers};
@@ -29,26 +29,31 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let Metainfo { info, tiers, .. } = open(&self.torrent, options)?;
-        let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
+        let mut plan = Plan::new(info.names(), Some(info), PeerId::random());
         self.uploads.plug(&mut plan, options)?; // upload_options is plugged in
-        let given: Vec<String> = options.peers.clone();
-        add_sources(&mut plan, tiers, given, options);
+        add_sources(&mut plan, tiers, Vec::new(), options);
         run_download(plan, &self.wanted, &self.torrent.to_string_lossy(), options)
     }
 }
 
-/// Adds a source for each tier of trackers and each given address, and sets the patience.
+/// Adds a source for each tier of trackers and for each address that the user or a magnet link
+/// names, and sets the patience.
 pub fn add_sources(
     plan: &mut Plan,
     tiers: Vec<Vec<String>>,
-    given: Vec<String>,
+    linked: Vec<String>,
     options: &Options,
 ) {
     options.timeout.into_iter().for_each(|time| plan.wait_for(time));
     crate::cli::tracing::dial(&mut plan.dial); // plugged in
-    let Plan { info_hash, peer_id, port, upload_only: gives, .. } = *plan;
-    let we = Ourselves { info_hash, peer_id, port, gives, retry: plan.retry() };
+    let (info_hash, retry) = (plan.names.first(), plan.retry());
+    let Plan { peer_id, port, upload_only: gives, .. } = *plan;
+    let we = Ourselves { info_hash, peer_id, port, gives, retry };
+    options.discovery.plug(plan, &tiers, &linked, options); // discovery is plugged in
     plan.sources.extend(announcers(tiers, &we, options));
-    given.iter().for_each(|address| tell_given(address, options.narrator()));
+    let given: Vec<String> = options.peers.clone();
+    given.iter().chain(&linked).for_each(|address| tell_given(address, options.narrator()));
     plan.sources.extend(given.into_iter().map(|address| Box::new(Given(address)) as _));
+    plan.sources
+        .extend(linked.into_iter().map(|address| Box::new(Linked(address, info_hash)) as _));
 }

@@ -8,6 +8,7 @@ use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s03_tracker::{AnnounceRequest, PeerId};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s05_messages::FAST_BIT;
+use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s07_extension::EXTENSION_BIT;
 use piecemeal::s11_work_queue::WorkQueue;
@@ -41,7 +42,8 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let (info, stop) = (Arc::new(open(&self.torrent, options)?.info), interrupt()?);
         let output = self.to.open(&info, &stop, options)?;
-        let queue = WorkQueue::new(Arc::clone(&info), &output.have);
+        let all = Bitfield::full(info.piece_count());
+        let queue = WorkQueue::new(Arc::clone(&info), &output.have, &all);
         let torrent =
             Arc::new(Torrent { queue, store: output.storage.clone(), upload_only: false });
         if !torrent.queue.is_complete() {

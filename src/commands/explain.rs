@@ -15,8 +15,8 @@ use crate::cli::{Answer, Options, shown};
 #[command(after_help = "\
 KIND is torrent, answer (of a tracker), extension (handshake), metadata (message),
 bencode, handshake, messages, stream (one direction of a connection), udp or udp6
-(packet of a tracker), magnet, url, info-hash, peer-id or reserved (bytes of a
-handshake).
+(packet of a tracker), bt-search, magnet, url, info-hash, peer-id or reserved
+(bytes of a handshake).
 A capture, made by --capture FILE, is shown event by event. --as mermaid makes
 a sequence diagram of it, --as html a page.
 

@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::sync::atomic::Ordering;
 
 use piecemeal::grade::adopt_orphans;
+use piecemeal::grade::report::shell_line;
 
 use crate::cli::failure::Failure;
 use crate::cli::grade_class::{ClassOptions, grade_class};
-use crate::cli::grade_inside::InsideOptions;
+use crate::cli::grade_inside::{InsideOptions, captures};
 use crate::cli::grade_lines::GradeLines;
-use crate::cli::grade_options::{GradeOptions, learner};
+use crate::cli::grade_options::{GradeOptions, JOBS, learner};
 use crate::cli::grade_outcome::outcome;
 use crate::cli::grade_watch::watch;
 use crate::cli::interrupt::interrupt;
@@ -48,17 +49,22 @@ impl Args {
         // A shell starts what is in the background with Ctrl-C ignored, and what we start would
         // inherit that. It does not inherit a handler, so the client hears Ctrl-C from now on.
         exam.stop = interrupt()?;
+        exam.command = shell_line(&self.command);
         if self.grade.watch {
             return watch(&self.grade, &exam, &self.command, options);
         }
         let command = inside.as_ref().map_or(&self.command, |inside| &inside.command);
         exam.deadline = inside.as_ref().and_then(|inside| inside.deadline);
+        if inside.is_some() {
+            exam.jobs = JOBS;
+        }
         let learner = learner(command, run, &exam)?;
         let mut lines = GradeLines::new(options, &exam);
         let mut report = exam.run(&learner, |graded| lines.graded(graded));
         report.notes.splice(0..0, inside.iter().flat_map(|inside| inside.guard.notes()));
         report.notes.iter().for_each(|note| options.note(note));
         self.grade.write_reports(&report)?;
-        outcome(&report, lines.end(&report), exam.stop.load(Ordering::SeqCst))
+        let captures = inside.as_ref().and_then(|_| captures(&report));
+        outcome(&report, lines.end(&report), captures, exam.stop.load(Ordering::SeqCst))
     }
 }

@@ -6,8 +6,8 @@ use piecemeal::s15_swarm::Plan;
 use super::download::add_sources;
 use crate::cli::failure::Failure;
 use crate::cli::magnet_link::read;
-use crate::cli::magnet_peers::{need_somebody, tell_link};
-use crate::cli::run_download::{DownloadOptions, add_linked, run_download};
+use crate::cli::magnet_peers::tell_link;
+use crate::cli::run_download::{DownloadOptions, need_sources, run_download};
 use crate::cli::{Answer, Options};
 
 /// Download all of a magnet link's torrent (stage 15)
@@ -31,12 +31,12 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let magnet = read(&self.magnet, options)?;
         let mut plan = Plan::new(magnet.need_info_hash()?, None, PeerId::random());
-        need_somebody(&magnet, options)?;
-        tell_link(&magnet, plan.info_hash, options.narrator());
+        tell_link(&magnet, plan.names.first(), options.narrator());
         self.uploads.plug(&mut plan, options)?; // upload_options is plugged in
         let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
-        add_sources(&mut plan, tiers, options.peers.clone(), options);
-        add_linked(&mut plan, &magnet, options);
+        let linked = magnet.peers.iter().map(ToString::to_string).collect();
+        add_sources(&mut plan, tiers, linked, options);
+        need_sources(&plan, &magnet, options)?;
         run_download(plan, &self.wanted, &self.magnet, options)
     }
 }

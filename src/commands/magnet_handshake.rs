@@ -1,9 +1,8 @@
 //! `piecemeal magnet_handshake`: both handshakes with a peer of a magnet link. (stage 7)
 
 use piecemeal::s05_messages::connection::Connection;
-use piecemeal::s07_extension::{
-    BoxError, EXTENSION_BIT, Extension, Extensions, Reply, exchange_extensions,
-};
+use piecemeal::s07_extension::extension::{Extension, Reply};
+use piecemeal::s07_extension::{BoxError, EXTENSION_BIT, Extensions, exchange_extensions};
 use serde_json::json;
 
 use crate::cli::ask_peers::dial;

@@ -42,14 +42,14 @@ impl Args {
         let Metainfo { info, tiers, .. } = open(&self.torrent, options)?;
         let stop = interrupt()?;
         let (storage, have) = verified_content(&info, &self.path, &stop, options)?;
-        let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
+        let mut plan = Plan::new(info.names(), Some(info), PeerId::random());
         (plan.upload_only, plan.max_peers, plan.stop) = (true, self.max_peers.into(), stop);
         options.narrator().say(
             17,
             "listening: a peer that wants a piece dials us, and a few at a time get blocks",
         );
         self.uploads.plug(&mut plan, true, options)?;
-        add_sources(&mut plan, tiers, options.peers.clone(), options);
+        add_sources(&mut plan, tiers, Vec::new(), options);
         let ready = |_: &_| Ok((Arc::new(storage) as Arc<dyn Store>, have));
         run_swarm(plan, ready, &mut || Ok(()), (None, self.watching), options)
     }

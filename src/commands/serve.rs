@@ -9,6 +9,7 @@ use piecemeal::s01_bencode::counted;
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s05_messages::FAST_BIT;
+use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s07_extension::EXTENSION_BIT;
 use piecemeal::s11_work_queue::WorkQueue;
 use piecemeal::s12_session::host::Torrent;
@@ -49,11 +50,9 @@ impl Args {
         let ours = Handshake::new(info.info_hash, PeerId::random())
             .with_bit(EXTENSION_BIT)
             .with_bit(FAST_BIT);
-        let torrent = Torrent {
-            queue: WorkQueue::new(info, &have),
-            store: Arc::new(storage),
-            upload_only: true,
-        };
+        let all = Bitfield::full(info.piece_count());
+        let (queue, store) = (WorkQueue::new(info, &have, &all), Arc::new(storage));
+        let torrent = Torrent { queue, store, upload_only: true };
         let listener = listen(self.bind, self.port, options)?;
         let server = Server::new(ours, torrent, Arc::clone(&stop), options);
         let mut peers = 0;

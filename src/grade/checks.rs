@@ -17,12 +17,14 @@ mod s15;
 mod s16;
 mod s17;
 mod s18;
+mod s19;
+mod s20;
 mod trackers;
 
 use super::check::Check;
 
 /// The checks of each stage.
-const STAGES: [&[Check]; 16] = [
+const STAGES: [&[Check]; 18] = [
     s01::CHECKS,
     s02::CHECKS,
     s03::CHECKS,
@@ -39,6 +41,8 @@ const STAGES: [&[Check]; 16] = [
     s16::CHECKS,
     s17::CHECKS,
     s18::CHECKS,
+    s19::CHECKS,
+    s20::CHECKS,
 ];
 
 /// Returns all checks, in order.

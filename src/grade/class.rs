@@ -42,7 +42,21 @@ use self::settings::Settings;
 use self::student::Student;
 use super::check::Check;
 use super::exam::{Hidden, Report, Status};
+use super::kept;
 use super::report::{ReportForm, save};
+use crate::s01_bencode::printable;
+
+/// The folder of the students' own reports.
+const STUDENTS: &str = "students";
+
+/// The forms of a student's report.
+const FORMS: [(ReportForm, &str); 5] = [
+    (ReportForm::Markdown, ".md"),
+    (ReportForm::Html, ".html"),
+    (ReportForm::Gradescope, ".results.json"),
+    (ReportForm::Json, ".json"),
+    (ReportForm::Junit, ".xml"),
+];
 
 /// A class that is to be graded.
 pub struct Class {
@@ -60,6 +74,10 @@ pub struct Class {
     pub seed: u64,
     /// How many students are graded at a time.
     pub jobs: usize,
+    /// The folder of the only student to grade, if it is not all.
+    pub only: Option<String>,
+    /// Where the captures of failed checks go.
+    pub keep: Option<PathBuf>,
     /// Our own program.
     pub program: PathBuf,
 }
@@ -71,33 +89,76 @@ pub struct Verdict {
     pub name: String,
     /// The name of its reports, without an ending.
     pub file: OsString,
-    /// Its checks with the weights of the class, if it could be run at all.
-    pub report: Option<Report>,
+    /// Its checks with the weights of the class.
+    pub report: Report,
     /// Why it could not be run, or what is to be known about its run.
     pub said: Option<String>,
-    /// How long it took, in seconds.
-    pub seconds: f64,
+    /// What the peers saw of failed checks, if that is kept.
+    pub captures: Vec<(&'static Check, String)>,
 }
 
 impl Class {
-    /// Returns the students, by name.
+    /// Returns the name of the class: that of its folder.
+    pub fn name(&self) -> String {
+        printable(&self.folder.file_name().unwrap_or_default().to_string_lossy())
+    }
+
+    /// Returns the points that there are.
+    pub fn of(&self) -> f64 {
+        self.checks.iter().map(|check| f64::from(check.points) * self.weight(check)).sum()
+    }
+
+    /// Returns the students, by name, and the names of what is no folder and so is passed over.
     ///
     /// # Errors
     /// If the folder cannot be read.
-    pub fn students(&self) -> io::Result<Vec<Student>> {
+    pub fn students(&self) -> io::Result<(Vec<Student>, Vec<String>)> {
         let out = self.out.canonicalize().ok();
-        let mut students = Vec::new();
+        let (mut students, mut others) = (Vec::new(), Vec::new());
         for entry in std::fs::read_dir(&self.folder)? {
             let entry = entry?;
-            let hidden = entry.file_name().to_string_lossy().starts_with('.');
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') || self.only.as_ref().is_some_and(|only| *only != name) {
+                continue;
+            }
             let kind = entry.file_type()?;
             let is_report = out.is_some() && entry.path().canonicalize().ok() == out;
-            if !hidden && !is_report && (kind.is_dir() || kind.is_symlink()) {
-                students.push(Student::new(entry.path(), kind.is_symlink()));
+            if kind.is_dir() || kind.is_symlink() {
+                if !is_report {
+                    students.push(Student::new(entry.path(), kind.is_symlink()));
+                }
+            } else if name != settings::FILE {
+                others.push(printable(&name));
             }
         }
-        students.sort_by(|a, b| a.folder.cmp(&b.folder));
-        Ok(students)
+        students.sort_by_key(|student| (student.name.to_lowercase(), student.folder.clone()));
+        others.sort();
+        Ok((students, others))
+    }
+
+    /// Whether the students' reports would be written into the folder of the class.
+    pub fn writes_into_itself(&self) -> bool {
+        let place = self.out.join(STUDENTS).canonicalize();
+        place.is_ok_and(|place| Some(place) == self.folder.canonicalize().ok())
+    }
+
+    /// Moves the report of another run out of the way; returns where it is now.
+    ///
+    /// # Errors
+    /// If the folder cannot be renamed.
+    pub fn set_aside(&self) -> io::Result<Option<PathBuf>> {
+        let old = self.old_report();
+        let is_ours = old["seed"] == self.seed && old["class"] == self.name().as_str();
+        let Some(seed) = old["seed"].as_u64().filter(|_| !is_ours) else { return Ok(None) };
+        let place = |number: usize| {
+            let mut name = self.out.clone().into_os_string();
+            name.push(format!("-seed-{seed}"));
+            name.push(if number > 1 { format!("-{number}") } else { String::new() });
+            PathBuf::from(name)
+        };
+        let free = (1..).map(place).find(|place| !place.exists()).unwrap_or_default();
+        std::fs::rename(&self.out, &free)?;
+        Ok(Some(free))
     }
 
     /// Grades the class. `done` is told of each student, as soon as it is over; once `stop` is
@@ -110,10 +171,10 @@ impl Class {
         stop: &AtomicBool,
         done: impl Fn(&Verdict) + Send + Sync,
     ) -> io::Result<Graded> {
-        let students = self.students()?;
+        let (students, others) = self.students()?;
         let base = tempfile::Builder::new().prefix("piecemeal-class-").tempdir()?;
         let sandbox = Sandbox::find(self, base.path());
-        std::fs::create_dir_all(self.out.join("students"))?;
+        std::fs::create_dir_all(self.out.join(STUDENTS))?;
         let results = Mutex::new(vec![None; students.len()]);
         let failed = Mutex::new(None);
         let next = AtomicUsize::new(0);
@@ -127,10 +188,11 @@ impl Class {
                             return;
                         }
                         let place = base.path().join(number.to_string());
-                        let result = student.grade(self, &sandbox, &place, stop);
+                        let mut result = student.grade(self, &sandbox, &place, stop);
                         if let Err(error) = self.report(&result) {
                             *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                         }
+                        result.captures.clear();
                         done(&result);
                         let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                         results[number] = Some(result);
@@ -140,9 +202,11 @@ impl Class {
         });
         let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
         let results = results.into_iter().zip(&students).map(|(result, student)| {
-            result.unwrap_or_else(|| student.not_run("not graded: it was stopped before"))
+            result.unwrap_or_else(|| student.not_run(self, "not graded: it was stopped before"))
         });
-        let graded = Graded { results: results.collect(), lacks: sandbox.lacks, seed: self.seed };
+        let mut notes = sandbox.lacks;
+        notes.extend(others.into_iter().map(|name| format!("{name} is no folder: passed over")));
+        let graded = Graded { results: results.collect(), notes };
         // One report that cannot be written must not cost the others.
         graded.write(self)?;
         match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -156,32 +220,57 @@ impl Class {
         self.settings.weight(check)
     }
 
-    /// Writes the report of one student: what is hidden yet is not in it.
+    /// Writes the report of one student. What is hidden yet is not in it, but in what goes to
+    /// Gradescope, which hides it itself.
     fn report(&self, result: &Verdict) -> io::Result<()> {
-        let folder = self.out.join("students");
-        let mut report = result.report.clone().unwrap_or_else(|| Report {
-            seed: self.seed,
-            name: result.name.clone(),
-            graded: Vec::new(),
-            notes: Vec::new(),
-            hidden: None,
-        });
-        let said = result.said.iter().filter(|said| !report.notes.contains(said)).cloned();
-        report.notes.splice(0..0, said.collect::<Vec<String>>());
+        let mut report = result.report.clone();
         if let Some((until, hidden)) = self.settings.hidden_now() {
             let (now, later): (Vec<_>, Vec<_>) =
                 report.graded.into_iter().partition(|graded| !hidden(graded.check));
             report.graded = now;
-            let checks = later.iter().map(|graded| graded.check).collect();
-            report.hidden = Some(Hidden { until, checks });
+            report.hidden = Some(Hidden { until, graded: later });
         }
-        let forms = [ReportForm::Markdown, ReportForm::Html, ReportForm::Json];
-        for (form, ending) in forms.into_iter().zip([".md", ".html", ".json"]) {
-            let mut name = result.file.clone();
-            name.push(ending);
-            save(&folder.join(name), &form.text(&report))?;
+        for (form, ending) in FORMS {
+            save(&self.out.join(STUDENTS).join(result.with(ending)), &form.text(&report))?;
+        }
+        if let Some(folder) = &self.keep {
+            for (check, capture) in &result.captures {
+                kept::write(capture.as_bytes(), check, &folder.join(&result.file))?;
+            }
         }
         Ok(())
+    }
+
+    /// Deletes the reports of students that the same run had before and that are gone now.
+    fn forget_others(&self, results: &[Verdict]) -> io::Result<()> {
+        let old = self.old_report();
+        let names = old["students"].as_array().into_iter().flatten();
+        let names = names.filter_map(|student| student["name"].as_str());
+        let is_here = |name: &str| results.iter().any(|result| result.name == name);
+        for name in names.filter(|name| !is_here(name) && !name.contains('/')) {
+            for (_, ending) in FORMS {
+                let path = self.out.join(STUDENTS).join(format!("{name}{ending}"));
+                match std::fs::remove_file(path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the report that is there already, or nothing.
+    fn old_report(&self) -> serde_json::Value {
+        let old = std::fs::read(self.out.join(table::FILE)).unwrap_or_default();
+        serde_json::from_slice(&old).unwrap_or_default()
+    }
+}
+
+impl Verdict {
+    fn with(&self, ending: &str) -> OsString {
+        let mut name = self.file.clone();
+        name.push(ending);
+        name
     }
 }
 
@@ -189,28 +278,27 @@ impl Class {
 pub struct Graded {
     /// The students, by name.
     pub results: Vec<Verdict>,
-    /// What this system lacks to keep the submissions apart.
-    pub lacks: Vec<String>,
-    /// The start of all dice.
-    pub seed: u64,
+    /// What this system lacks to keep the submissions apart, and what was passed over.
+    pub notes: Vec<String>,
 }
 
 impl Graded {
     fn write(&self, class: &Class) -> io::Result<()> {
         let place = |name: &str| class.out.join(name);
         save(&place("class.csv"), &table::csv(class, self))?;
-        save(&place("class.json"), &format!("{:#}\n", table::json(class, self)))?;
+        class.forget_others(&self.results)?;
+        save(&place(table::FILE), &format!("{:#}\n", table::json(class, self)))?;
         save(&place("class.html"), &page::page(class, self))
     }
 
-    /// Returns how many students pass a check, and how many have run it.
+    /// Returns how many students pass a check, and how many have got as far as it.
     pub fn passed(&self, check: &Check) -> (usize, usize) {
-        let of = |result: &Verdict| {
-            let report = result.report.as_ref()?;
-            report.graded.iter().find(|graded| graded.check.id == check.id).map(|g| g.status)
-        };
-        let statuses: Vec<Status> = self.results.iter().filter_map(of).collect();
-        (statuses.iter().filter(|status| **status == Status::Passed).count(), self.results.len())
+        let all = self.results.iter().flat_map(|result| &result.report.graded);
+        let counts = |status: Status| status.is_begun() && status != Status::NotCounted;
+        let so_far = all.filter(|graded| graded.check.id == check.id && counts(graded.status));
+        so_far.fold((0, 0), |(passed, all), graded| {
+            (passed + usize::from(graded.status == Status::Passed), all + 1)
+        })
     }
 }
 
@@ -219,9 +307,9 @@ impl Graded {
 /// # Errors
 /// If they cannot.
 pub fn prepare(out: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(out.join("students"))?;
+    std::fs::create_dir_all(out.join(STUDENTS))?;
     super::report::writable(&out.join("class.csv"))?;
-    super::report::writable(&out.join("class.json"))?;
+    super::report::writable(&out.join(table::FILE))?;
     super::report::writable(&out.join("class.html"))?;
-    super::report::writable(&out.join("students").join("name.md"))
+    super::report::writable(&out.join(STUDENTS).join("name.md"))
 }

@@ -8,6 +8,7 @@ use super::hints::{self, Clues, Shown};
 use super::miss::{MAX_DETAILS, Miss};
 use crate::actors::recording::{Chunk, Recording, Way};
 use crate::s01_bencode::counted;
+use crate::s04_handshake::HANDSHAKE_LENGTH;
 use crate::trace::capture::fold::folded;
 use crate::trace::capture::{Capture, EventKind};
 use crate::trace::stream;
@@ -19,12 +20,21 @@ const MAX_NAMES: usize = 6;
 /// The most bytes of a connection, both ways together, of which things are named.
 const MAX_NAMED: u64 = 1 << 20;
 
+/// The most things of a connection that are named. Each takes far more memory than its bytes.
+const MAX_THINGS: usize = 2_000;
+
 /// The most lines of broken bytes, the carets included.
 const MAX_SHOWN: usize = 3;
 
+/// Why nothing came of a client that has connected to nobody. What the check asks for comes later.
+const ASKED_NOBODY: &str = "by then it had asked neither the tracker nor a peer";
+
 /// What the capture of a check says about itself.
-const HOLDS: &str =
-    "what the scripted peers and trackers of one check saw; your client is the one that records";
+const HOLDS: &str = "what the scripted peers and trackers of one check saw, and of a flood its \
+                     beginning; your client is the one that records";
+
+/// The most bytes of a flood in a capture.
+const MAX_FLOOD: usize = 64 << 10;
 
 /// Returns the recordings as a capture, in the order of time. The learner's client is "us".
 pub fn capture(recordings: &[Recording]) -> Vec<u8> {
@@ -68,6 +78,9 @@ const MAX_ANSWER: usize = 64 << 10;
 /// Returns the chunks of a recording. In a capture, what went to or from an HTTP tracker is one,
 /// unless it is a flood.
 fn messages(recording: &Recording) -> Vec<Chunk> {
+    if things(recording) > MAX_THINGS {
+        return recording.beginning(MAX_FLOOD);
+    }
     if !recording.partner().starts_with("http:") {
         return recording.chunks();
     }
@@ -86,12 +99,16 @@ fn messages(recording: &Recording) -> Vec<Chunk> {
 pub(super) fn add_to(mut miss: Miss, clues: Clues) -> Miss {
     // What the check has said already is not said again.
     let cause = hints::cause(clues).filter(|cause| !miss.what.contains(&cause.hint));
-    let guess = miss.guess.take();
-    let (hint, shown) = match cause {
-        Some(cause) if cause.is_broken => (Some(cause.hint).or(guess), cause.shown),
-        Some(cause) => (guess.or(Some(cause.hint)), cause.shown),
-        None => (guess, None),
-    };
+    if clues.asked_nobody() {
+        miss.hint = Some(ASKED_NOBODY.to_owned());
+    }
+    let is_known = miss.hint.is_some() || cause.as_ref().is_some_and(|cause| cause.is_broken);
+    // What a peer does after the handshakes is no cause for a client that has not got so far.
+    if is_known || clues.dials && !clues.met_a_peer() {
+        miss.guess = None;
+    }
+    let (hint, shown) = cause.map(|cause| (cause.hint, cause.shown)).unzip();
+    let shown = shown.flatten();
     let room = MAX_DETAILS.saturating_sub(miss.details.len());
     let mut lines = shown.map(|shown| broken_bytes(&shown)).unwrap_or_default();
     // The broken line and its carets are worth more than the lines before them.
@@ -132,7 +149,7 @@ fn broken_bytes(shown: &Shown) -> Vec<String> {
 fn seen(recordings: &[Recording]) -> Option<String> {
     let (trackers, peers): (Vec<&Recording>, Vec<&Recording>) =
         recordings.iter().partition(|recording| recording.is_tracker());
-    let spoken = |recording: &&&Recording| !recording.from_client().is_empty();
+    let spoken = |recording: &&&Recording| !recording.is_silent();
     match (peers.iter().rfind(spoken), trackers.iter().rfind(spoken)) {
         (Some(peer), _) => sent(peer, "the peer"),
         (None, _) if !peers.is_empty() => {
@@ -145,7 +162,8 @@ fn seen(recordings: &[Recording]) -> Option<String> {
 /// Returns the last things that the client sent to this actor, by name.
 fn sent(recording: &Recording, actor: &str) -> Option<String> {
     let all = recording.counted(Way::FromClient);
-    if all + recording.counted(Way::ToClient) > MAX_NAMED {
+    let is_flood = all + recording.counted(Way::ToClient) > MAX_NAMED;
+    if is_flood || things(recording) > MAX_THINGS {
         return Some(format!("{actor} saw {} of you", counted(all, "byte")));
     }
     let capture = Capture::read(&capture(std::slice::from_ref(recording))).ok()?;
@@ -167,4 +185,38 @@ fn sent(recording: &Recording, actor: &str) -> Option<String> {
         format!(", then the end after {:.1} s", event.time as f64 / 1e6)
     });
     Some(format!("{actor} saw: {dots}{shown}{end}"))
+}
+
+/// Returns the number of things to be named: messages of a client to a peer, up to what is none, or
+/// packets and answers of a tracker.
+fn things(recording: &Recording) -> usize {
+    if recording.is_tracker() {
+        return recording.chunks().len();
+    }
+    let sent = recording.from_client();
+    let mut rest = sent.get(HANDSHAKE_LENGTH..).unwrap_or_default();
+    let mut count = 0;
+    while let Some((prefix, behind)) = rest.split_first_chunk::<4>() {
+        let Some(next) = behind.get(u32::from_be_bytes(*prefix) as usize..) else { break };
+        (rest, count) = (next, count + 1);
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::recording::MAX;
+
+    #[test]
+    fn a_flood_elsewhere_hides_no_handshake() {
+        let new = || Recording::new("127.0.0.1:1".to_owned(), None);
+        let floods: Vec<Recording> = (0..9).map(|_| new()).collect();
+        floods.iter().for_each(|flood| flood.add(Way::FromClient, &vec![7; MAX]));
+        let late = new();
+        late.add(Way::FromClient, &[1; HANDSHAKE_LENGTH]);
+        late.add(Way::FromClient, &vec![2; MAX]);
+        assert_eq!(late.opening(HANDSHAKE_LENGTH), [1; HANDSHAKE_LENGTH]);
+        assert!(late.from_client().len() < MAX / 2, "there is no room for all of it");
+    }
 }

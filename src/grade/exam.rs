@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::check::Check;
 use super::dice::Dice;
@@ -15,6 +15,10 @@ use super::kept;
 use super::learner::Learner;
 use super::miss::Miss;
 use super::scene::Scene;
+
+/// Why a run fails that ends, before a byte came to anybody, as that of an unknown subcommand does.
+const NO_SUBCOMMAND: &str = "it ends as it does for a subcommand that it does not have; if it has \
+                             this one, say in each error what is wrong";
 
 /// What is to be checked, and how.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +29,8 @@ pub struct Exam {
     pub seed: u64,
     /// Whose dice they are.
     pub name: String,
+    /// The client's command, as a shell would want it.
+    pub command: String,
     /// How many checks run at a time.
     pub jobs: usize,
     /// Where the capture of a failed check goes.
@@ -46,6 +52,10 @@ pub enum Status {
     Failed,
     /// The check that must pass for this one to count has not.
     NotCounted,
+    /// The client does not have the subcommand that it asks for.
+    NotBegun,
+    /// It has not been run.
+    NotRun,
 }
 
 impl Status {
@@ -56,7 +66,14 @@ impl Status {
             Status::Half => "half",
             Status::Failed => "failed",
             Status::NotCounted => "not counted",
+            Status::NotBegun => "not begun",
+            Status::NotRun => "not run",
         }
+    }
+
+    /// Whether the client has been tried, and says something about itself in it.
+    pub fn is_begun(self) -> bool {
+        !matches!(self, Status::NotBegun | Status::NotRun)
     }
 }
 
@@ -88,7 +105,7 @@ impl Graded {
         match self.status {
             Status::Passed => self.worth(),
             Status::Half => self.worth() / 2.0,
-            Status::Failed | Status::NotCounted => 0.0,
+            _ => 0.0,
         }
     }
 }
@@ -99,7 +116,7 @@ pub struct Hidden {
     /// The day from which on it is.
     pub until: String,
     /// The checks. Their titles are shown.
-    pub checks: Vec<&'static Check>,
+    pub graded: Vec<Graded>,
 }
 
 /// The result of an exam.
@@ -109,6 +126,12 @@ pub struct Report {
     pub seed: u64,
     /// Whose dice they were.
     pub name: String,
+    /// The client's command, as a shell would want it.
+    pub command: String,
+    /// When it began.
+    pub begun: SystemTime,
+    /// How long it took.
+    pub took: Duration,
     /// The checks, in order.
     pub graded: Vec<Graded>,
     /// What is to be said about the whole.
@@ -128,15 +151,24 @@ impl Report {
         self.graded.iter().map(Graded::worth).sum()
     }
 
-    /// Returns the first check that is not passed: the next one to do.
+    /// Returns the first check that is not passed.
     pub fn next(&self) -> Option<&Graded> {
         self.graded.iter().find(|graded| graded.status != Status::Passed)
+    }
+
+    /// Returns the check to do next. If the first that is not passed waits for its control, it is
+    /// that one.
+    pub fn to_do(&self) -> Option<&'static Check> {
+        let next = self.next()?;
+        let control = next.check.control.filter(|_| next.status == Status::NotCounted);
+        control.and_then(super::checks::find).or(Some(next.check))
     }
 }
 
 impl Exam {
     /// Runs all checks. `done` is told of each in the order of the report, as soon as it is known.
     pub fn run(&self, learner: &Learner, mut done: impl FnMut(&Graded)) -> Report {
+        let (begun, clock) = (SystemTime::now(), Instant::now());
         // A control that was not asked for still decides whether a refusal counts.
         let mut all = self.checks.clone();
         for control in self.checks.iter().filter_map(|check| check.control) {
@@ -147,7 +179,7 @@ impl Exam {
         let (alone, together): (Vec<_>, Vec<_>) =
             all.iter().copied().partition(|check| check.alone);
         let (sender, results) = mpsc::channel();
-        let mut known: BTreeMap<&str, Graded> = BTreeMap::new();
+        let mut known: BTreeMap<&str, Done> = BTreeMap::new();
         let mut graded: Vec<Graded> = Vec::new();
         thread::scope(|scope| {
             let runner = scope.spawn(move || {
@@ -168,37 +200,77 @@ impl Exam {
                 alone.iter().for_each(|check| self.check(check, learner, &sender));
             });
             for result in results {
-                known.insert(result.check.id, result);
-                while let Some(next) = self.checks.get(graded.len()).and_then(|check| {
-                    let known = |id| known.get(id);
-                    decided(known(check.id)?, check.control.map(known))
-                }) {
+                known.insert(result.graded.check.id, result);
+                let so_far = Known { all: &all, known: &known, learner };
+                while let Some(next) =
+                    self.checks.get(graded.len()).and_then(|check| so_far.decided(check))
+                {
                     done(&next);
                     graded.push(next);
                 }
             }
             let _ = runner.join();
         });
-        let notes = learner.left_behind().notes(self.keep.as_deref());
-        Report { seed: self.seed, name: self.name.clone(), graded, notes, hidden: None }
+        let mut notes = learner.left_behind().notes(self.keep.as_deref());
+        let is_nothing = |graded: &Graded| graded.credit() == 0.0;
+        if let Some(trouble) = learner.trouble().filter(|_| graded.iter().all(is_nothing)) {
+            notes.insert(0, trouble.to_owned());
+            let untried = graded.iter_mut().filter(|graded| graded.status == Status::NotBegun);
+            untried.for_each(|graded| graded.miss = Some(Miss::new(trouble)));
+        }
+        notes.splice(0..0, self.out_of_time(&graded));
+        Report {
+            seed: self.seed,
+            name: self.name.clone(),
+            command: self.command.clone(),
+            begun,
+            took: clock.elapsed(),
+            graded,
+            notes,
+            hidden: None,
+        }
+    }
+
+    /// Returns the note about the checks for which there was no time.
+    fn out_of_time(&self, graded: &[Graded]) -> Option<String> {
+        let is_over = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let left = || graded.iter().filter(|graded| graded.status == Status::NotRun);
+        let first = left().next().filter(|_| is_over)?.check.id;
+        let count = match left().count() {
+            1 => "1 check was".to_owned(),
+            count => format!("{count} checks were"),
+        };
+        Some(format!("the time for all checks was over at {first}: {count} not run"))
     }
 
     /// Runs one check, and sends what became of it.
-    fn check(&self, check: &'static Check, learner: &Learner, results: &Sender<Graded>) {
+    fn check(&self, check: &'static Check, learner: &Learner, results: &Sender<Done>) {
         let begun = Instant::now();
-        if self.deadline.is_some_and(|deadline| begun >= deadline) {
-            let miss = Miss::new("the time for the whole exam was over before this check began");
-            return send(results, check, Some(miss), begun, None);
+        let send = |status, miss, capture, runs| {
+            let elapsed = begun.elapsed();
+            let graded = Graded { check, status, miss, elapsed, capture, weight: 1.0 };
+            // Whoever listens stays until all are sent.
+            let _ = results.send(Done { graded, runs });
+        };
+        if let Some(why) = self.over() {
+            return send(Status::NotRun, Some(Miss::new(why)), None, Vec::new());
         }
-        if self.stop.load(Ordering::Relaxed) {
-            return send(results, check, Some(Miss::new("it was stopped before")), begun, None);
+        if learner.is_endless() {
+            let miss =
+                Miss::new("not tried: no run of your program has ended, whatever it was asked")
+                    .likely("it waits for something: end after each answer");
+            return send(Status::NotRun, Some(miss), None, Vec::new());
         }
         let dice = Dice::new(self.seed, &self.name, check.id);
+        let mut runs = Vec::new();
         let (miss, recordings) = match Scene::new(dice, learner, check.stage()) {
             Ok(mut scene) => {
                 let finding = (check.run)(&mut scene);
                 let recordings = scene.recordings();
-                let clues = scene.clues(&recordings, check.stage());
+                runs = scene.unknown(&recordings);
+                let mut clues = scene.clues(&recordings, check.stage());
+                // A refusal may be right before anybody is dialed.
+                clues.dials &= check.control.is_none();
                 (finding.err().map(|miss| evidence::add_to(miss, clues)), recordings)
             }
             Err(error) => {
@@ -211,46 +283,100 @@ impl Exam {
             .and(self.keep.as_ref())
             .filter(|_| !recordings.is_empty())
             .and_then(|folder| kept::keep(&recordings, check, folder).ok());
-        send(results, check, miss, begun, capture);
+        let (status, miss) = match (miss, self.over()) {
+            (None, _) => (Status::Passed, None),
+            // Its runs were cut short, so it says nothing about the client.
+            (_, Some(why)) => (Status::NotRun, Some(Miss::new(why))),
+            (Some(miss), _) if miss.half => (Status::Half, Some(miss)),
+            (miss, _) => (Status::Failed, miss),
+        };
+        send(status, miss, capture, runs);
+    }
+
+    /// Says why no check runs any more.
+    fn over(&self) -> Option<&'static str> {
+        if self.stop.load(Ordering::Relaxed) {
+            Some("it was stopped before")
+        } else {
+            let is_over = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            is_over.then_some("the time for all checks was over before it was done")
+        }
     }
 }
 
-/// Sends what became of a check.
-fn send(
-    results: &Sender<Graded>,
-    check: &'static Check,
-    miss: Option<Miss>,
-    begun: Instant,
-    capture: Option<PathBuf>,
-) {
-    let elapsed = begun.elapsed();
-    let status = match &miss {
-        None => Status::Passed,
-        Some(miss) if miss.half => Status::Half,
-        Some(_) => Status::Failed,
-    };
-    // Whoever listens stays until all are sent.
-    let _ = results.send(Graded { check, status, miss, elapsed, capture, weight: 1.0 });
+/// A check that has been run, and not yet compared with the others.
+struct Done {
+    graded: Graded,
+    /// The subcommand of each run, and whether it ended as one that there is not.
+    runs: Vec<(String, bool)>,
 }
 
-/// Returns a result once it is decided: a refusal waits for its control.
-fn decided(result: &Graded, control: Option<Option<&Graded>>) -> Option<Graded> {
-    match control {
-        None => Some(result.clone()),
-        Some(control) => {
-            let control = control?;
-            if control.status == Status::Passed || result.status == Status::Failed {
-                return Some(result.clone());
-            }
-            let what = format!(
-                "not counted until {} passes: a client that always fails would pass this one",
-                control.check.id
-            );
-            Some(Graded {
-                status: Status::NotCounted,
-                miss: Some(Miss::new(what)),
-                ..result.clone()
-            })
+impl Done {
+    /// Returns the subcommand that the client seems not to have.
+    fn missing(&self) -> Option<&str> {
+        let all = self.runs.iter().all(|(_, is_unknown)| *is_unknown);
+        self.runs.first().filter(|_| all).map(|(command, _)| command.as_str())
+    }
+}
+
+/// What is known so far.
+struct Known<'a> {
+    all: &'a [&'static Check],
+    known: &'a BTreeMap<&'a str, Done>,
+    learner: &'a Learner,
+}
+
+impl Known<'_> {
+    /// Returns a result once it is decided: a refusal waits for its control.
+    fn decided(&self, check: &Check) -> Option<Graded> {
+        let result = self.begun(check.id)?;
+        let passes_plain = self.passes_plain(check)?;
+        let result = Graded { miss: result.miss.map(|miss| miss.settled(passes_plain)), ..result };
+        let Some(control) = check.control else { return Some(result) };
+        let control = self.begun(control)?;
+        let is_nothing = !result.status.is_begun() || result.status == Status::Failed;
+        if control.status == Status::Passed || is_nothing {
+            return Some(result);
         }
+        let what = format!(
+            "not counted until {} passes: a client that always fails would pass this one",
+            control.check.id
+        );
+        Some(Graded { status: Status::NotCounted, miss: Some(Miss::new(what)), ..result })
+    }
+
+    /// Whether the client passes the plain case of a check: its control, or else the first check of
+    /// its stage. One that is not run is taken for passed.
+    fn passes_plain(&self, check: &Check) -> Option<bool> {
+        let first = super::checks::all().find(|one| one.stage() == check.stage())?;
+        let plain = check.control.unwrap_or(first.id);
+        if plain == check.id || self.all.iter().all(|one| one.id != plain) {
+            return Some(true);
+        }
+        Some(matches!(self.begun(plain)?.status, Status::Passed | Status::Half))
+    }
+
+    /// Returns a result. If the client seems not to have the subcommand, all checks of the stage
+    /// decide: many clients say the same of a bad value and of an unknown command.
+    fn begun(&self, id: &str) -> Option<Graded> {
+        let done = self.known.get(id)?;
+        let Some(command) = done.missing() else { return Some(done.graded.clone()) };
+        let of_stage = self.all.iter().filter(|check| check.stage() == done.graded.check.stage());
+        let of_stage =
+            of_stage.map(|check| self.known.get(check.id)).collect::<Option<Vec<_>>>()?;
+        let answers = |run: &(String, bool)| run.0 == command && !run.1;
+        let has = of_stage.iter().any(|done| done.runs.iter().any(answers));
+        let tries = of_stage.iter().filter(|done| done.missing() == Some(command)).count();
+        let result = done.graded.clone();
+        if has || result.status == Status::NotRun {
+            return Some(result);
+        }
+        // One run alone is no proof.
+        if tries < 2 {
+            let miss = result.miss.map(|miss| miss.rather(NO_SUBCOMMAND));
+            return Some(Graded { miss, ..result });
+        }
+        let miss = Some(self.learner.has_none(command));
+        Some(Graded { status: Status::NotBegun, miss, ..result })
     }
 }

@@ -13,15 +13,19 @@ mod trackers;
 use std::sync::Arc;
 
 use self::state::Replay;
-use crate::actors::recording::Recording;
+use crate::actors::recording::{Recording, Way};
 use crate::actors::torrent::Torrent;
 use crate::lab::content::Content;
 use crate::lab::hints::{WrongHashes, wrong_hashes};
 use crate::s02_metainfo::{Info, InfoHash};
+use crate::s04_handshake::HANDSHAKE_LENGTH;
 use crate::trace::Object;
 
 /// The most connections that are looked at. A client that makes more is in a loop.
 const MAX_CONNECTIONS: usize = 50;
+
+/// The last stage in which the client dials. Later it is dialed, and gives.
+const LAST_TO_DIAL: u8 = 15;
 
 /// The torrents of a check, and the hashes that a mistake makes of them.
 #[derive(Debug, Default)]
@@ -56,6 +60,22 @@ pub(super) struct Clues<'a> {
     pub known: &'a Known,
     /// What the client was to do.
     pub stage: u8,
+    /// Whether there were peers for it to dial.
+    pub dials: bool,
+}
+
+impl Clues<'_> {
+    /// Whether it has asked nobody, though there were peers for it to dial.
+    pub fn asked_nobody(&self) -> bool {
+        let is_unasked = |one: &Recording| one.is_tracker() && one.is_silent();
+        self.dials && self.recordings.iter().all(is_unasked)
+    }
+
+    /// Whether it has sent a whole handshake to a peer.
+    pub fn met_a_peer(&self) -> bool {
+        let mut peers = self.recordings.iter().filter(|recording| !recording.is_tracker());
+        peers.any(|peer| peer.counted(Way::FromClient) >= HANDSHAKE_LENGTH as u64)
+    }
 }
 
 /// A likely cause.
@@ -88,20 +108,26 @@ pub(super) struct Shown {
 /// is missing.
 ///
 /// What a tracker has seen counts only as long as no peer has seen anything: a client that has got
-/// that far was understood.
+/// that far was understood. In the same way, a connection without a right handshake counts only as
+/// long as there is no other with one: the client may have tried encryption first.
 pub(super) fn cause(clues: Clues) -> Option<Cause> {
     let (asked, peers): (Vec<&Recording>, Vec<&Recording>) =
         clues.recordings.iter().partition(|recording| recording.is_tracker());
-    if peers.iter().all(|recording| recording.from_client().is_empty())
-        && let Some(hint) = asked.into_iter().find_map(trackers::cause)
+    if peers.iter().all(|recording| recording.is_silent())
+        && let Some(hint) = asked.into_iter().find_map(|asked| trackers::cause(asked, clues.dials))
     {
         return Some(Cause { is_broken: true, ..Cause::new(hint, None) });
     }
+    let is_dialed = clues.stage > LAST_TO_DIAL;
     let mut replays: Vec<Replay> = peers
         .into_iter()
         .take(MAX_CONNECTIONS)
-        .map(|recording| Replay::of(recording, clues.known))
+        .map(|recording| Replay::of(recording, clues.known, is_dialed))
         .collect();
+    let met = |replay: &Replay| replay.client.handshake.is_some();
+    if replays.iter().any(met) {
+        replays.retain(met);
+    }
     let broken = replays.iter_mut().find_map(|replay| replay.broken.take());
     broken
         .map(|cause| Cause { is_broken: true, ..cause })

@@ -12,7 +12,8 @@ pub struct Miss {
     pub details: Vec<String>,
     /// The likely cause.
     pub hint: Option<String>,
-    /// A cause to name if the bytes of the client do not show a better one.
+    /// What is special about the check: a cause to name if the bytes of the client do not show a
+    /// better one, and if it passes where nothing is special.
     pub guess: Option<String>,
     /// Whether it is worth half: right in what it did, wrong in how.
     pub half: bool,
@@ -41,8 +42,8 @@ impl Miss {
         self
     }
 
-    /// Adds a guess at the cause, for a client that has broken no rule on the wire. The first one
-    /// counts.
+    /// Adds a guess at the cause: what is special about this check. It counts only for a client
+    /// that has broken no rule on the wire, and that passes the plain check. The first one counts.
     pub fn perhaps(mut self, cause: impl Into<String>) -> Miss {
         self.guess.get_or_insert_with(|| cause.into());
         self
@@ -50,7 +51,20 @@ impl Miss {
 
     /// Sets the likely cause, also if another was thought of before.
     pub fn rather(mut self, cause: impl Into<String>) -> Miss {
-        self.hint = Some(cause.into());
+        (self.hint, self.guess) = (Some(cause.into()), None);
+        self
+    }
+
+    /// Sets a guess at the cause, in place of what was thought of before.
+    pub fn perhaps_rather(mut self, cause: impl Into<String>) -> Miss {
+        (self.hint, self.guess) = (None, Some(cause.into()));
+        self
+    }
+
+    /// Decides between the guess and the hint: whether the plain check is passed is known now.
+    pub fn settled(mut self, passes_plain: bool) -> Miss {
+        let guess = self.guess.take().filter(|_| passes_plain);
+        self.hint = guess.or(self.hint);
         self
     }
 

@@ -2,19 +2,16 @@
 
 use std::time::Duration;
 
+use super::crash;
 use super::miss::{Miss, ensure};
 use crate::s01_bencode::printable;
 
-/// The beginnings of what a program prints when it dies of an error that nobody handled.
-const STACK_TRACES: [&str; 7] = [
-    "Traceback (most recent call last)",
-    "panicked at",
-    "goroutine 1 [",
-    "Exception in thread",
-    "Unhandled exception",
-    "    at Object.<anonymous>",
-    "Uncaught exception",
-];
+/// The least that a client waits for a peer that is silent or slow.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why a debugging line costs a point.
+const DEBUGGING: &str =
+    "a line for debugging? print it on stderr: stdout is the answer and nothing else";
 
 /// The end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +29,7 @@ pub enum End {
 pub struct Outcome {
     /// Its arguments, as a shell would show them.
     pub arguments: String,
-    /// What it printed on stdout, up to 1 MiB.
+    /// What it printed on stdout, up to 256 KiB.
     pub stdout: Vec<u8>,
     /// What it printed on stderr, up to 1 MiB.
     pub stderr: Vec<u8>,
@@ -52,8 +49,13 @@ impl Outcome {
     /// Returns the line of stderr that says most, safe to print: the last one that names an error,
     /// or else the last. Some languages print the error first, and then where it happened.
     pub fn last_words(&self) -> Option<String> {
+        Some(printable(&self.telling_line()?.chars().take(120).collect::<String>()))
+    }
+
+    fn telling_line(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.stderr);
-        let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let lines: Vec<&str> =
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let tells = |line: &&str| {
             let place = ["at ", "Node.js v", "note: ", "File "];
             !place.iter().any(|start| line.starts_with(start))
@@ -61,16 +63,57 @@ impl Outcome {
         let names = |line: &&str| {
             tells(line) && ["rror", "xception", "panic"].iter().any(|word| line.contains(word))
         };
-        let line =
-            lines().rfind(names).or_else(|| lines().rfind(tells)).or_else(|| lines().next_back());
-        let line = line?;
-        Some(printable(&line.chars().take(120).collect::<String>()))
+        let place = lines.iter().rposition(names).or_else(|| lines.iter().rposition(tells));
+        let place = place.or_else(|| lines.len().checked_sub(1))?;
+        // A panic in Rust says where it was, and what it was in the line below.
+        match lines.get(place + 1) {
+            Some(what) if lines[place].contains(" panicked at ") && tells(what) => {
+                Some(format!("{} {what}", lines[place]))
+            }
+            _ => Some(lines[place].to_owned()),
+        }
+    }
+
+    /// Whether stderr names an error, and not only how the program is used.
+    pub(super) fn names_an_error(&self) -> bool {
+        let line = self.telling_line().unwrap_or_default();
+        ["rror", "xception", "panic", "No such file", "annot find"].iter().any(|w| line.contains(w))
+    }
+
+    /// Returns its subcommand.
+    pub(super) fn subcommand(&self) -> &str {
+        self.arguments.split(' ').next().unwrap_or_default()
+    }
+
+    /// Whether it ended as another run did, without an answer. What each says of its own subcommand
+    /// makes no difference.
+    pub(super) fn ends_like(&self, other: &Outcome) -> bool {
+        let words =
+            |run: &Outcome| run.telling_line().map(|line| line.replace(run.subcommand(), ""));
+        self.end == other.end
+            && self.end != End::OutOfTime
+            && self.stdout.is_empty()
+            && other.stdout.is_empty()
+            && words(self) == words(other)
+    }
+
+    /// Returns how it ended, in its own words if it had any.
+    pub(super) fn ending(&self) -> String {
+        let how = match self.end {
+            End::Code(code) => format!("exit code {code}"),
+            End::Signal(signal) => format!("signal {signal}"),
+            End::OutOfTime => format!("still running after {:.1} s", self.elapsed.as_secs_f64()),
+        };
+        let place = crash::place(&String::from_utf8_lossy(&self.stderr));
+        let place = place.map(|place| format!(" ({})", printable(&place))).unwrap_or_default();
+        let words = self.last_words().unwrap_or_else(|| "stderr is empty".to_owned());
+        format!("{how}, {words}{place}")
     }
 
     /// Whether it died of an error that nobody handled.
     pub fn crashed(&self) -> bool {
         let text = String::from_utf8_lossy(&self.stderr);
-        self.end == End::Code(101) || STACK_TRACES.iter().any(|trace| text.contains(trace))
+        self.end == End::Code(101) || crash::is_trace(&text)
     }
 
     /// Insists on exit code 0.
@@ -95,16 +138,18 @@ impl Outcome {
     pub fn prints(&self, expected: &str) -> Result<(), Miss> {
         let (expected, found) = (expected.trim_end_matches('\n'), self.text());
         self.succeeds().map_err(|miss| match self.end {
-            End::OutOfTime if found == expected => miss
-                .likely("the answer was right, but the program does not end: close the connection"),
+            End::OutOfTime if found == expected => {
+                miss.likely("the answer was right, but the program does not end: what keeps it?")
+            }
             _ => miss,
         })?;
         ensure(found == expected, || {
             let miss = difference(expected, &found);
             let what = format!("`{}`: {}", self.arguments, miss.what);
             let miss = Miss { what, ..miss };
-            if found.lines().any(|line| line == expected) {
-                miss.likely("the answer is there, but not alone: print anything else on stderr")
+            let mut lines = found.lines();
+            if expected.lines().all(|line| lines.any(|found| found == line)) {
+                miss.likely(DEBUGGING)
             } else {
                 miss
             }
@@ -132,7 +177,10 @@ impl Outcome {
         }
         match found.first() {
             None => Ok(()),
-            Some(line) => Err(Miss::new(format!("one line too many on stdout: {}", shown(line)))),
+            Some(line) => {
+                let what = format!("one line too many on stdout: {}", shown(line));
+                Err(Miss::new(what).likely(DEBUGGING))
+            }
         }
     }
 
@@ -153,7 +201,10 @@ impl Outcome {
                 )),
             End::Code(1..=125) if self.crashed() => Err(self
                 .with_last_words(Miss::new("it refused with a stack trace, not with a sentence"))
-                .likely("the error is nowhere handled: catch it, say what is wrong on stderr, and end with code 1")
+                .likely(match self.telling_line().is_some_and(|line| crash::is_mistake(&line)) {
+                    true => "this is no refusal but a crash: find out why, and do not only catch it",
+                    false => "the error is nowhere handled: catch it, say what is wrong on stderr, and end with code 1",
+                })
                 .half()),
             End::Code(1..=125) => ensure(self.last_words().is_some(), || {
                 Miss::new("it refused without a word").half().likely("say on stderr what is wrong")
@@ -162,6 +213,22 @@ impl Outcome {
                 .instead("an exit code from 1 to 125, and a sentence on stderr", format!("exit code {code}"))),
             _ => Err(self.with_last_words(self.not_ended())),
         }
+    }
+
+    /// Insists on a refusal of what is silent or slow, after a wait: a client that ends at once has
+    /// not met the fault.
+    ///
+    /// # Errors
+    /// If it ended in another way, or at once.
+    pub fn refuses_after_a_wait(&self) -> Result<(), Miss> {
+        let refused = self.refuses();
+        if refused.as_ref().err().is_none_or(|miss| miss.half) && self.elapsed < PATIENCE {
+            let what = format!("it gave up after {:.1} s", self.elapsed.as_secs_f64());
+            return Err(self
+                .with_last_words(Miss::new(what).instead("a wait of some seconds", "no wait"))
+                .likely("what is not there yet may still come: read on until the deadline"));
+        }
+        refused
     }
 
     /// Insists on a refusal with nothing on stdout, where the answer would be. A beginning of an
@@ -210,11 +277,12 @@ impl Outcome {
     }
 }
 
-/// Returns text in quotes, cut to a line.
+/// Returns text in quotes, cut to a line; an answer in JSON may have its own.
 fn shown(text: &str) -> String {
     let cut: String = text.chars().take(70).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
-    format!("\"{}{more}\"", printable(&cut))
+    let quote = if cut.starts_with('"') { "" } else { "\"" };
+    format!("{quote}{}{more}{quote}", printable(&cut))
 }
 
 /// Says where two texts part.

@@ -12,7 +12,7 @@ use super::descendants;
 use super::outcome::{End, Outcome};
 
 /// The most that is read of stdout, and of stderr. What comes after that breaks the pipe.
-const MAX_OUTPUT: usize = 1 << 20;
+pub const MAX_OUTPUT: usize = 1 << 20;
 
 /// How long a pipe may stay open after all that the program started has been ended. On a busy
 /// machine, reading the rest takes a while; and a process that has hidden may hold the pipe.
@@ -31,7 +31,11 @@ pub struct Running {
     status: Option<ExitStatus>,
     is_ended: bool,
     stop: Arc<AtomicBool>,
+    told: Option<Told>,
 }
+
+/// What is told how a run ended.
+type Told = Box<dyn FnOnce(&Outcome) + Send>;
 
 /// What a pipe has brought so far.
 struct Pipe {
@@ -40,17 +44,19 @@ struct Pipe {
 }
 
 impl Pipe {
-    fn read(pipe: Option<impl Read + Send + 'static>) -> Pipe {
+    fn read(pipe: Option<impl Read + Send + 'static>, keep: usize) -> Pipe {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let thread = pipe.map(|mut pipe| {
             let bytes = bytes.clone();
             std::thread::spawn(move || {
                 let mut chunk = [0; 16_384];
+                let mut all = 0;
                 while let Ok(count @ 1..) = pipe.read(&mut chunk) {
                     let mut bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
-                    let room = MAX_OUTPUT - bytes.len();
+                    let room = keep.saturating_sub(all);
                     bytes.extend_from_slice(&chunk[..count.min(room)]);
-                    if room <= count {
+                    all += count;
+                    if all >= keep.max(MAX_OUTPUT) {
                         return;
                     }
                 }
@@ -63,25 +69,31 @@ impl Pipe {
         self.bytes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns all that it has brought, and keeps no copy: of a flood, that is a megabyte.
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn is_over(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 }
 
 impl Running {
-    /// Starts a command, which gets this long.
+    /// Starts a command, which gets this long. This much of its stdout is kept.
     pub(super) fn start(
         mut command: Command,
         arguments: String,
         limit: Duration,
+        keep: usize,
     ) -> std::io::Result<Running> {
         let mark = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = spawn(&mut command, &mark)?;
-        let stdout = Pipe::read(child.stdout.take());
-        let stderr = Pipe::read(child.stderr.take());
+        let stdout = Pipe::read(child.stdout.take(), keep);
+        let stderr = Pipe::read(child.stderr.take(), MAX_OUTPUT);
         let begun = Instant::now();
         Ok(Running {
             child,
@@ -94,7 +106,14 @@ impl Running {
             status: None,
             is_ended: false,
             stop: Arc::default(),
+            told: None,
         })
+    }
+
+    /// Sets what is told how it ended, whoever ends it.
+    pub(super) fn telling(mut self, told: impl FnOnce(&Outcome) + Send + 'static) -> Running {
+        self.told = Some(Box::new(told));
+        self
     }
 
     /// Sets the flag that ends it before its time is over.
@@ -170,13 +189,17 @@ impl Running {
         while !(self.stdout.is_over() && self.stderr.is_over()) && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(2));
         }
-        Outcome {
+        let outcome = Outcome {
             arguments: std::mem::take(&mut self.arguments),
-            stdout: self.stdout.bytes(),
-            stderr: self.stderr.bytes(),
+            stdout: self.stdout.take(),
+            stderr: self.stderr.take(),
             end: self.status.filter(|_| over).map_or(End::OutOfTime, end),
             elapsed,
+        };
+        if let Some(told) = self.told.take() {
+            told(&outcome);
         }
+        outcome
     }
 
     /// Ends its group.
@@ -225,7 +248,10 @@ fn spawn(command: &mut Command, _mark: &str) -> std::io::Result<Child> {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.kill();
+        match self.told {
+            Some(_) => drop(self.conclude()),
+            None => self.kill(),
+        }
     }
 }
 

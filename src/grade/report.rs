@@ -6,41 +6,22 @@ pub mod json;
 pub mod junit;
 pub mod markdown;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
-use super::exam::{Graded, Report};
-use super::miss::MAX_DETAILS;
+use super::check::Check;
+use super::exam::{Graded, Hidden, Report, Status};
 use crate::s01_bencode::printable;
-
-/// The chapters, by number.
-const CHAPTERS: [&str; 18] = [
-    "01-bencode",
-    "02-metainfo",
-    "03-tracker",
-    "04-handshake",
-    "05-messages",
-    "06-magnet",
-    "07-extension",
-    "08-metadata",
-    "09-pieces",
-    "10-storage",
-    "11-work-queue",
-    "12-session",
-    "13-peer-sources",
-    "14-peer-list",
-    "15-swarm",
-    "16-uploading",
-    "17-seeding",
-    "18-udp-tracker",
-];
+use crate::trace;
 
 /// The name of the file that Gradescope reads.
 const GRADESCOPE: &str = "results.json";
 
 /// Returns the name of a stage's chapter, `04-handshake`.
-pub fn chapter(stage: u8) -> &'static str {
-    CHAPTERS.get(usize::from(stage).saturating_sub(1)).copied().unwrap_or("README")
+pub fn chapter(stage: u8) -> String {
+    trace::chapter(stage).unwrap_or_else(|| "README".to_owned())
 }
 
 /// The form of a report.
@@ -131,11 +112,75 @@ fn place(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new().prefix(".report-").tempfile_in(folder.unwrap_or(Path::new(".")))
 }
 
-/// Returns what is said about a check that was not passed, line by line and safe to print.
-fn lines_about(graded: &Graded) -> Vec<String> {
+/// Returns what is said about a check that was not passed, line by line and safe to print. The last
+/// line is the command that runs it again.
+fn lines_about(report: &Report, graded: &Graded) -> Vec<String> {
     let Some(miss) = &graded.miss else { return Vec::new() };
-    let details = miss.details.iter().take(MAX_DETAILS);
-    std::iter::once(&miss.what).chain(details).map(|line| printable(line)).collect()
+    let lines = std::iter::once(&miss.what).chain(&miss.details);
+    let failed = matches!(graded.status, Status::Failed | Status::Half);
+    let again = failed.then(|| format!("$ {}", again(report, Some(graded.check))));
+    lines.map(|line| printable(line)).chain(again).collect()
+}
+
+/// Returns the command that has the same contents, names and ids again, safe to print.
+pub fn again(report: &Report, check: Option<&Check>) -> String {
+    let mut line = format!("piecemeal grade --seed {}", report.seed);
+    if !report.name.is_empty() {
+        line += &format!(" --as={}", shell_word(&report.name));
+    }
+    if let Some(check) = check {
+        line += &format!(" --check {}", check.id);
+    }
+    printable(&format!("{line} -- {}", report.command))
+}
+
+/// Returns a command as a shell wants it.
+pub fn shell_line(words: &[OsString]) -> String {
+    let words = words.iter().map(|word| shell_word(&word.to_string_lossy()));
+    words.collect::<Vec<String>>().join(" ")
+}
+
+/// Returns a word as a shell wants it.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Returns which program made a report, and when.
+pub(crate) fn maker(report: &Report) -> String {
+    let seconds = report.begun.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    format!("piecemeal {}, {}", env!("CARGO_PKG_VERSION"), trace::capture::lines::utc(seconds))
+}
+
+/// Returns the checks, one by one; those together that were not tried for the same reason.
+pub fn grouped(graded: &[Graded]) -> impl Iterator<Item = &[Graded]> {
+    let what = |graded: &Graded| graded.miss.as_ref().map(|miss| miss.what.clone());
+    graded.chunk_by(move |a, b| !a.status.is_begun() && a.status == b.status && what(a) == what(b))
+}
+
+/// Returns the ids of a group, and its title if it is one check.
+fn heading(group: &[Graded]) -> (String, &'static str) {
+    match group {
+        [] => (String::new(), ""),
+        [one] => (one.check.id.to_owned(), one.check.title),
+        [first, .., last] => (format!("{} to {}", first.check.id, last.check.id), ""),
+    }
+}
+
+/// Returns the points that checks bring, and those that they can bring.
+pub fn sums<'a>(graded: impl IntoIterator<Item = &'a Graded>) -> (f64, f64) {
+    let both = graded.into_iter().map(|graded| (graded.credit(), graded.worth()));
+    both.fold((0.0, 0.0), |sums, both| (sums.0 + both.0, sums.1 + both.1))
+}
+
+/// Returns the sentence above the checks that are hidden yet.
+fn hidden_heading(hidden: &Hidden) -> String {
+    let (until, worth) = (&hidden.until, sums(&hidden.graded).1);
+    format!("Hidden until {until}, and not in these points ({} more)", points(worth))
 }
 
 /// Returns the likely cause, safe to print.
@@ -153,7 +198,8 @@ fn title(report: &Report) -> String {
 
 /// Returns points as people write them: `7`, or `7.5`.
 pub fn points(points: f64) -> String {
-    let rounded = (points * 100.0).round() / 100.0;
+    // Adding 0 makes a zero of a minus zero, which is the sum of nothing.
+    let rounded = (points * 100.0).round() / 100.0 + 0.0;
     format!("{rounded}")
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -16,11 +16,12 @@ use super::learner::Learner;
 use super::miss::Miss;
 use super::outcome::Outcome;
 use super::process::Running;
+use super::room::{Neighbor, Room};
 use crate::actors::leech::Leech;
 use crate::actors::line::Line;
 use crate::actors::peer::FakePeer;
 use crate::actors::peer_plan::Plan;
-use crate::actors::recording::Recording;
+use crate::actors::recording::{Recording, Way};
 use crate::actors::scripted::Scripted;
 use crate::actors::torrent::{Recipe, Torrent};
 use crate::actors::tracker::{FakeTracker, Reply};
@@ -29,8 +30,12 @@ use crate::actors::udp_tracker::{Deed, FakeUdpTracker};
 /// How long after the end of a client its last bytes are waited for.
 const LAST_BYTES: Duration = Duration::from_secs(2);
 
-/// The most that is read of a file that the learner's command wrote.
-const MAX_OUTPUT_FILE: u64 = 64 << 20;
+/// The most that is read of a file that the learner's command wrote. The longest right one has less
+/// than half of this.
+const MAX_OUTPUT_FILE: u64 = 4 << 20;
+
+/// More bytes than a client ever has to take. The buffers on the way to it may hold some of them.
+const TOO_MUCH: u64 = 32 << 20;
 
 /// A client that takes no byte for this long is given up.
 const STALL: Duration = Duration::from_secs(10);
@@ -50,6 +55,8 @@ pub struct Scene<'a> {
     recordings: Vec<Recording>,
     known: Known,
     peers: u8,
+    /// For each run that is over its subcommand, and whether it ended as one that there is not.
+    unknown: Arc<Mutex<Vec<(String, bool)>>>,
 }
 
 impl<'a> Scene<'a> {
@@ -62,7 +69,8 @@ impl<'a> Scene<'a> {
             _ => 25,
         });
         let (actors, recordings, known) = (Vec::new(), Vec::new(), Known::default());
-        Ok(Scene { dice, learner, folder, limit, actors, recordings, known, peers: 0 })
+        let unknown = Arc::default();
+        Ok(Scene { dice, learner, folder, limit, actors, recordings, known, peers: 0, unknown })
     }
 
     /// Sets another limit for the runs that follow: a check that waits on purpose.
@@ -81,7 +89,29 @@ impl<'a> Scene<'a> {
     /// # Errors
     /// If it can no longer be started.
     pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Result<Outcome, Miss> {
-        self.learner.run(arguments, self.limit).map_err(|error| not_started(&error))
+        let told = self.told();
+        let outcome = self.learner.run(arguments, self.limit);
+        outcome.inspect(told).map_err(|error| not_started(&error))
+    }
+
+    /// Runs the learner's command until it has taken more than it ever should: that is a miss, and
+    /// nothing is gained by waiting for its time to be over.
+    ///
+    /// # Errors
+    /// If it takes that much, or can no longer be started.
+    pub fn run_bounded<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Result<Outcome, Miss> {
+        let sent = |recording: &Recording| recording.counted(Way::ToClient);
+        let too_much = || self.recordings().iter().map(sent).sum::<u64>() > TOO_MUCH;
+        let mut running = self.start(arguments)?;
+        if !running.wait_for(|_| too_much()) {
+            let outcome = running.finish();
+            self.learner.note(arguments, &outcome);
+            return Ok(outcome);
+        }
+        let outcome = running.stop();
+        let seconds = outcome.elapsed.as_secs_f64();
+        let what = format!("`{}` took {} MiB in {seconds:.1} s", outcome.arguments, TOO_MUCH >> 20);
+        Err(Miss::new(format!("{what}, and was ended")))
     }
 
     /// Starts the learner's command with these arguments.
@@ -89,7 +119,18 @@ impl<'a> Scene<'a> {
     /// # Errors
     /// If it can no longer be started.
     pub fn start<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Result<Running, Miss> {
-        self.learner.start(arguments, self.limit).map_err(|error| not_started(&error))
+        let running = self.learner.start(arguments, self.limit);
+        running.map(|running| running.telling(self.told())).map_err(|error| not_started(&error))
+    }
+
+    /// Returns what writes down how a run ended.
+    fn told(&self) -> impl FnOnce(&Outcome) + Send + use<> {
+        let (unknown, like) = (self.unknown.clone(), self.learner.unknown().cloned());
+        move |outcome| {
+            let is_like = like.is_some_and(|like| outcome.ends_like(&like));
+            let mut unknown = unknown.lock().unwrap_or_else(PoisonError::into_inner);
+            unknown.push((outcome.subcommand().to_owned(), is_like));
+        }
     }
 
     /// Returns the absolute path of a file in the folder of this check.
@@ -108,7 +149,7 @@ impl<'a> Scene<'a> {
         Ok(path.to_string_lossy().into_owned())
     }
 
-    /// Returns the content of a file that the learner's command was to write, up to 64 MiB.
+    /// Returns the content of a file that the learner's command was to write, up to 4 MiB.
     ///
     /// # Errors
     /// If it is not there, or is no file: a pipe would never end.
@@ -243,6 +284,14 @@ impl<'a> Scene<'a> {
         Ok(tracker)
     }
 
+    /// Opens a room on loopback; the client's datagrams are those that have this text in them.
+    ///
+    /// # Errors
+    /// If the system has no multicast, or no port left.
+    pub fn room(&self, marked: &str, neighbors: Vec<Neighbor>) -> Result<Room, Miss> {
+        Room::open(marked, neighbors).map_err(|error| ours(&error))
+    }
+
     /// Returns an address at which nobody listens, for as long as this scene lasts.
     ///
     /// # Errors
@@ -320,9 +369,19 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Returns the subcommands that were run, and whether each run ended as one of a command that
+    /// there is not, before a byte came to anybody.
+    pub(super) fn unknown(&self, recordings: &[Recording]) -> Vec<(String, bool)> {
+        let silent = recordings.iter().all(Recording::is_silent);
+        let runs = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.iter().map(|(command, is_like)| (command.clone(), *is_like && silent)).collect()
+    }
+
     /// Returns what the likely cause of a failure can be found in.
     pub(super) fn clues<'s>(&'s self, recordings: &'s [Recording], stage: u8) -> Clues<'s> {
-        Clues { recordings, known: &self.known, stage }
+        // In later stages, those who give are dialed.
+        let dials = self.peers > 0 && (4..=15).contains(&stage);
+        Clues { recordings, known: &self.known, stage, dials }
     }
 }
 

@@ -30,11 +30,24 @@ pub(crate) const UDP_TRACKER: &str = "piecemeal chapter 18";
 
 /// Mistakes that are told by more than the bytes of one message.
 pub(crate) const HASTY: &str = "it sends a request right after interested; others drop requests that come before their unchoke";
-pub(crate) const NOT_INTERESTED: &str =
-    "it is not interested: to get blocks, send interested and wait for unchoke";
-pub(crate) const NO_REQUEST: &str = "it was unchoked, and asks for nothing";
 pub(crate) const NO_BIT: &str =
     "message 20 needs bit 20 in both handshakes: 0x10 in byte 5 of the reserved ones; ignored";
+/// What may be wrong with a length that makes no sense.
+pub(crate) const TEXT: &str = "this is text";
+pub(crate) const LENGTH_BEFORE: &str =
+    "the message before it was longer or shorter than its length said";
+
+/// Returns the hint for a client that has not said that it is interested.
+pub(crate) fn not_interested(has_left: bool) -> String {
+    let is = if has_left { "was never" } else { "is not" };
+    format!("it {is} interested: to get blocks, send interested and wait for unchoke")
+}
+
+/// Returns the hint for a client that makes no request.
+pub(crate) fn no_request(has_left: bool) -> String {
+    let asks = if has_left { "asked" } else { "asks" };
+    format!("it was unchoked, and {asks} for nothing")
+}
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,16 +163,14 @@ pub(crate) fn message(error: &MessageError, keep_alive_before: bool) -> Option<&
             let prefix = u32::try_from(*length).unwrap_or(u32::MAX);
             match prefix.to_be_bytes() {
                 [0x13, b'B', b'i', b't'] => "this is a second handshake; there is one each way",
-                bytes if bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') => {
-                    "this is text"
-                }
+                bytes if bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') => TEXT,
                 _ if keep_alive_before => {
                     "a length of 0 came before, a keep-alive: a length also counts the id"
                 }
                 _ if prefix.swap_bytes() <= 2 * BLOCK_LENGTH => {
                     "the length was sent low byte first; the high one comes first"
                 }
-                _ => "the message before it was longer or shorter than its length said",
+                _ => LENGTH_BEFORE,
             }
         }
         MessageError::Size { expected, found, .. } if *found == expected + 4 => {

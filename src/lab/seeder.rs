@@ -21,17 +21,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use self::quirk::Quirk;
-use self::shared::Shared;
+use self::shared::{Holding, Shared};
 use super::content::Content;
 use super::notes::Notes;
 use super::service::{Service, WhenFull};
 use super::sockets;
+use crate::actors::{self, Torrent};
 use crate::s01_bencode::counted;
 use crate::s03_tracker::PeerId;
 use crate::s05_messages::bitfield::Bitfield;
+use crate::s19_pex::Gossip;
 
 /// The most peers that a seeder serves at a time.
 const MAX_CONNECTIONS: usize = 100;
+
 /// What a seeder does wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fault {
@@ -64,13 +67,6 @@ pub enum Fault {
     Silent,
     /// Is unusual in this one thing.
     Quirk(Quirk),
-}
-
-impl Fault {
-    /// Returns the quirk, if that is what it is.
-    pub fn quirk(self) -> Option<Quirk> {
-        if let Fault::Quirk(quirk) = self { Some(quirk) } else { None }
-    }
 }
 
 impl fmt::Display for Fault {
@@ -112,24 +108,16 @@ pub enum Holds {
 }
 
 impl Holds {
-    fn bitfield(&self, pieces: u32) -> Bitfield {
+    /// Changes the plan of a seeder that has all pieces.
+    fn of(&self, plan: actors::Plan) -> actors::Plan {
+        let pieces = plan.have.len();
         let middle = pieces.div_ceil(2);
-        let mut has = Bitfield::new(pieces);
-        let indices = match self {
-            Holds::All => 0..pieces,
-            Holds::FirstHalf => 0..middle,
-            Holds::SecondHalf => middle..pieces,
-            Holds::Only(indices) => {
-                for index in indices {
-                    has.set(*index, true);
-                }
-                return has;
-            }
-        };
-        for index in indices {
-            has.set(index, true);
+        match self {
+            Holds::All => plan,
+            Holds::FirstHalf => plan.only(0..middle),
+            Holds::SecondHalf => plan.only(middle..pieces),
+            Holds::Only(indices) => plan.only(indices.iter().map(|index| *index as usize)),
         }
-        has
     }
 }
 
@@ -180,18 +168,17 @@ impl Seeder {
         number: u8,
         contents: &[Content],
         plan: &Plan,
+        gossip: &Arc<Gossip>,
         notes: Notes,
     ) -> io::Result<Seeder> {
         let listener = bind(number, plan)?;
         let rate =
             if let Fault::Slow { per_second } = plan.fault { Some(per_second) } else { plan.rate };
-        let holds = session::holds(plan.fault.quirk()).unwrap_or_else(|| plan.holds.clone());
-        let holding =
-            |content: &Content| (content.clone(), holds.bitfield(content.info.piece_count()));
         let shared = Arc::new(Shared::new(
             peer_id(number),
             listener.local_addr()?,
-            contents.iter().map(holding).collect(),
+            contents.iter().map(|content| holding(content, peer_id(number), plan)).collect(),
+            Arc::clone(gossip),
             (plan.fault, metadata_id(number)),
             rate,
             notes,
@@ -251,8 +238,28 @@ impl Seeder {
     }
 }
 
+/// Returns what a seeder with this plan has of a content.
+fn holding(content: &Content, peer_id: PeerId, plan: &Plan) -> Holding {
+    let info = &content.info;
+    // A plan needs no data: the session brings each block.
+    let torrent =
+        Torrent::of_info(content.metadata.to_vec(), Vec::new(), info.piece_length as usize);
+    let mut good = actors::Plan::new(&torrent).peer_id(peer_id.0);
+    good.have = vec![true; info.piece_count() as usize];
+    let good = plan.holds.of(good);
+    let plan = match plan.fault {
+        Fault::Quirk(quirk) => quirk.of(good),
+        _ => good,
+    };
+    let mut has = Bitfield::new(info.piece_count());
+    for (index, _) in (0..).zip(&plan.have).filter(|(_, has)| **has) {
+        has.set(index, true);
+    }
+    Holding { content: content.clone(), has, plan }
+}
+
 /// Returns the peer id of a seeder: `-LB0001-seeder000001`.
-fn peer_id(number: u8) -> PeerId {
+pub(super) fn peer_id(number: u8) -> PeerId {
     let mut id = *b"-LB0001-seeder000...";
     id[17..].copy_from_slice(format!("{number:03}").as_bytes());
     PeerId(id)

@@ -14,7 +14,7 @@ use crate::s04_handshake::descriptors::is_exhausted;
 use crate::s04_handshake::origin::Origin;
 use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
 use crate::s14_peer_list::sharing::{Holder, first_to_go, makes_way};
-use crate::s17_seeding::listener::wake;
+use crate::s17_seeding::accept::wake;
 
 /// The stack of each thread, in bytes.
 const STACK: usize = 512 << 10;

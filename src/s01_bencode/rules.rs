@@ -44,13 +44,13 @@ pub enum Rule {
     NotAValue { found: u8 },
     #[error("a value was expected, or the `e` of what holds it, but the input ends")]
     Ended,
-    #[error("an integer was expected, but there is no `e` after the `i`")]
+    #[error("an integer was expected, but no `e` follows within 32 bytes")]
     UnendedInteger,
     #[error("an integer is digits without leading zeros, but found \"{found}\"")]
     BadInteger { found: String },
     #[error("an integer of 64 bits was expected, but found {found}")]
     IntegerTooLarge { found: String },
-    #[error("a string was expected, but there is no `:` after its length")]
+    #[error("a string was expected, but no `:` follows within 32 bytes")]
     UnendedLength,
     #[error("a string's length is digits without leading zeros, but found \"{found}\"")]
     BadLength { found: String },
@@ -64,7 +64,10 @@ pub enum Rule {
     TooDeep { most: usize },
     #[error("there are more than {most} values")]
     TooManyItems { most: usize },
-    #[error("the value ends here, but {left} more bytes follow")]
+    #[error(
+        "the value ends here, but {left} more {}",
+        if *left == 1 { "byte follows" } else { "bytes follow" }
+    )]
     Trailing { left: usize },
 }
 

@@ -10,8 +10,8 @@
 //! | a peer | the user | any address, any port | they know their network |
 //! | a peer near us, port below 1024 | anyone else | refused | routers, printers, mail servers |
 //! | a peer near us | a link | refused if its info hash contains a command | the info hash is all that a link makes us send |
-//! | a peer near us | a tracker farther away | refused | it cannot know which peers are here |
-//! | a peer, port below 1024 | a tracker on the internet | refused | a swarm that knocks there is an attack |
+//! | a peer near us | a tracker or a peer farther away | refused | it cannot know which peers are here |
+//! | a peer, port below 1024 | a tracker or a peer on the internet | refused | a swarm that knocks there is an attack |
 //! | a tracker near us, HTTP | a torrent or link | only `/announce`, or `/KEY/announce` | other services obey a GET |
 //! | a tracker near us, UDP, port below 1024 | a torrent or link | refused | name servers, management |
 //! | a tracker nearer to us | a redirect | refused | as for peers |
@@ -114,6 +114,8 @@ pub enum NamedBy {
     Link(InfoHash),
     /// A tracker that is this far away.
     Tracker(Reach),
+    /// Another peer, this far away.
+    Peer(Reach),
 }
 
 /// Returns why a peer's address is not dialed, if it is not: the rows about peers in the table
@@ -121,9 +123,13 @@ pub enum NamedBy {
 pub fn refusal(address: SocketAddr, by: NamedBy) -> Option<&'static str> {
     let (reach, privileged) = (Reach::of(address.ip()), address.port() < PRIVILEGED);
     let near = reach < Reach::Internet;
+    // A peer is believed as much as a tracker at the same distance. Either may lie, and either may
+    // have been lied to: whom it names is where somebody else wants us to knock.
     match by {
         NamedBy::User => None,
-        NamedBy::Link(_) | NamedBy::Tracker(Reach::Machine | Reach::Network)
+        NamedBy::Link(_)
+        | NamedBy::Tracker(Reach::Machine | Reach::Network)
+        | NamedBy::Peer(Reach::Machine | Reach::Network)
             if privileged && near =>
         {
             Some(
@@ -133,13 +139,16 @@ pub fn refusal(address: SocketAddr, by: NamedBy) -> Option<&'static str> {
         NamedBy::Link(info_hash) if near && has_command(&info_hash) => Some(
             "the info hash of the link has a command in it, which a service of this network might obey",
         ),
-        NamedBy::Tracker(Reach::Internet) if privileged => Some(
+        NamedBy::Tracker(Reach::Internet) | NamedBy::Peer(Reach::Internet) if privileged => Some(
             "a port below 1024 is dialed only where the user or a tracker of our own network names it",
         ),
         NamedBy::Tracker(tracker) if reach < tracker => {
             Some("a tracker farther away does not know who is on this machine or its network")
         }
-        NamedBy::Link(_) | NamedBy::Tracker(_) => None,
+        NamedBy::Peer(peer) if reach < peer => {
+            Some("a peer farther away does not know who is on this machine or its network")
+        }
+        NamedBy::Link(_) | NamedBy::Tracker(_) | NamedBy::Peer(_) => None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{Message, MessageError, MessageReader};
+use crate::s02_metainfo::Names;
 use crate::s04_handshake::transport::{Dial, Hangup, ReadHalf, Transport, WriteHalf};
 use crate::s04_handshake::{Handshake, HandshakeError, exchange};
 
@@ -21,7 +22,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// Our handshake.
     pub ours: Handshake,
-    /// The peer's handshake.
+    /// The peer's handshake. If the torrent has several names, this connection goes by the one in
+    /// here.
     pub theirs: Handshake,
     /// What they send.
     pub input: MessageReader<Box<dyn ReadHalf>>,
@@ -42,7 +44,8 @@ impl Drop for Line {
 }
 
 impl Connection {
-    /// Dials and shakes hands. The earlier deadline then stays in force.
+    /// Dials and shakes hands, about the torrent that `ours` names. The earlier deadline then stays
+    /// in force.
     ///
     /// # Errors
     /// If the peer cannot be reached, or does not serve this torrent.
@@ -52,10 +55,25 @@ impl Connection {
         ours: &Handshake,
         deadline: Instant,
     ) -> Result<Connection, HandshakeError> {
+        Connection::open_any(dial, peer, ours, &ours.info_hash.into(), deadline)
+    }
+
+    /// Dials and shakes hands as [`Connection::open`] does, except that the peer may answer with
+    /// any of these names.
+    ///
+    /// # Errors
+    /// If the peer cannot be reached, or does not serve this torrent.
+    pub fn open_any(
+        dial: &dyn Dial,
+        peer: SocketAddr,
+        ours: &Handshake,
+        names: &Names,
+        deadline: Instant,
+    ) -> Result<Connection, HandshakeError> {
         let deadline = deadline.min(Instant::now() + HANDSHAKE_TIMEOUT);
         let mut transport = dial.dial(peer, deadline)?;
         transport.set_deadline(deadline);
-        let theirs = exchange(&mut transport, ours)?;
+        let theirs = exchange(&mut transport, ours, names)?;
         Ok(Connection::new(transport, *ours, theirs))
     }
 

@@ -7,7 +7,8 @@
 
 use thiserror::Error;
 
-use super::{BoxError, Extension, Reply};
+use super::BoxError;
+use super::extension::{Extension, Reply};
 
 /// Receives a peer's notices that it lost a piece.
 pub struct DontHave;

@@ -30,6 +30,7 @@ use super::hashing::hash_pieces;
 use super::place::folder_of;
 use super::{Storage, StorageError};
 use crate::s01_bencode::printable;
+use crate::s02_metainfo::piece_check::sha1_hasher;
 use crate::s02_metainfo::{
     FileEntry, Info, MAX_PIECE_LENGTH, MAX_PIECES, MAX_TORRENT_FILE, Metainfo, MetainfoError,
 };
@@ -114,10 +115,13 @@ impl Content {
         let hashes = Mutex::new(vec![[0; 20]; count as usize]); // at most 2^21
         // Not writable: a file that has disappeared must be an error, not a new file.
         let store = Storage::of(self.files.clone(), &self.root, false);
-        let done = hash_pieces(&store, self.length, piece_length, stop, hashed, &|index, hash| {
-            hashes.lock().unwrap_or_else(PoisonError::into_inner)[index as usize] = hash?;
+        let begin = |_| sha1_hasher();
+        let keep = |index: u32, hash: Result<Vec<u8>, StorageError>| {
+            let mut hashes = hashes.lock().unwrap_or_else(PoisonError::into_inner);
+            hashes[index as usize].copy_from_slice(&hash?); // SHA-1: 20 bytes
             Ok(())
-        });
+        };
+        let done = hash_pieces(&store, self.length, piece_length, stop, hashed, &begin, &keep);
         // Before the error: for a file that was cut, "was changed" says more than "ends early".
         self.unchanged()?;
         done?;
@@ -163,7 +167,7 @@ impl Content {
     /// differently cannot be taken back once it is published.
     ///
     /// # Errors
-    /// If our own reader refuses it, or finds other names or trackers in it.
+    /// If our own reader refuses it, or finds other names, trackers or web seeds in it.
     fn read_back(&self, bytes: Vec<u8>, draft: &Draft) -> Result<Created, CreateError> {
         if bytes.len() as u64 > MAX_TORRENT_FILE {
             return Err(CreateError::TooLarge {
@@ -175,8 +179,11 @@ impl Content {
         self.same_names(&metainfo.info)?;
         // Our reader trims URLs, and passes over those that are too long or too many. Other clients
         // might lose the same ones.
-        if metainfo.tiers != draft.tiers {
-            let (written, read) = (format!("{:?}", draft.tiers), format!("{:?}", metainfo.tiers));
+        let urls = [
+            (format!("{:?}", draft.tiers), format!("{:?}", metainfo.tiers)),
+            (format!("{:?}", draft.web_seeds), format!("{:?}", metainfo.web_seeds)),
+        ];
+        if let Some((written, read)) = urls.into_iter().find(|(written, read)| written != read) {
             return Err(CreateError::Misread { written, read });
         }
         Ok(Created { bytes, metainfo })

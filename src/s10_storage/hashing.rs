@@ -1,6 +1,6 @@
 //! Hashing pieces on all cores, to compare the hashes or to put them into a torrent.
 //!
-//! SHA-1 is computed from the first byte to the last, so one piece cannot be shared out. Many
+//! A hash is computed from the first byte to the last, so one piece cannot be shared out. Many
 //! pieces can: each thread takes the next one that no thread has taken yet.
 
 use std::num::NonZero;
@@ -11,20 +11,20 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use sha1::{Digest, Sha1};
-
 use super::{StorageError, Store};
+use crate::s02_metainfo::piece_check::PieceHasher;
 
-/// The number of bytes read at once when hashing: small enough for a cache.
+/// The number of bytes read at once when hashing: small enough for a cache, and whole blocks.
 const READ_LENGTH: usize = 256 * 1024;
 /// The time between progress reports, even if no piece is done in between: when a disk hangs,
 /// the program must not seem to hang.
 const TOLD: Duration = Duration::from_millis(250);
 
+/// Begins the hash of the piece with this number. Called from any thread, in any order.
+type Begin<'r> = &'r (dyn Fn(u32) -> Box<dyn PieceHasher> + Sync);
 /// Takes the number of a piece, and its hash or the error of reading it. Called from any thread,
 /// in any order. An error that it returns ends the run.
-type Take<'r> =
-    &'r (dyn Fn(u32, Result<[u8; 20], StorageError>) -> Result<(), StorageError> + Sync);
+type Take<'r> = &'r (dyn Fn(u32, Result<Vec<u8>, StorageError>) -> Result<(), StorageError> + Sync);
 
 /// What the threads of one run share.
 struct Run<'r> {
@@ -37,6 +37,7 @@ struct Run<'r> {
     stop: &'r AtomicBool,
     /// Called with the number of bytes done so far.
     checked: &'r (dyn Fn(u64) + Sync),
+    begin: Begin<'r>,
     take: Take<'r>,
     /// The first piece that no thread has taken.
     next: AtomicU32,
@@ -55,12 +56,12 @@ impl Run<'_> {
             // about the same time. Equal shares fixed in advance would also leave cores idle
             // behind the slowest.
             let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let begin = u64::from(index) * u64::from(self.piece_length);
-            if begin >= self.length {
+            let start = u64::from(index) * u64::from(self.piece_length);
+            if start >= self.length {
                 return;
             }
-            let size = (self.length - begin).min(u64::from(self.piece_length));
-            let hash = hash(self.store, begin..begin + size, &mut buffer);
+            let size = (self.length - start).min(u64::from(self.piece_length));
+            let hash = hash((self.begin)(index), self.store, start..start + size, &mut buffer);
             if let Err(error) = (self.take)(index, hash) {
                 // Beyond all pieces: no thread finds another one. Half of the range is left for
                 // the threads that add 1 once more.
@@ -73,19 +74,21 @@ impl Run<'_> {
     }
 }
 
-/// Hashes each piece of the first `length` bytes of a store, on all cores, and calls
-/// `take` with its number and its hash, or with the error of reading it. The first error
-/// that `take` returns ends everything, and so does `stop`.
+/// Hashes each piece of the first `length` bytes of a store, on all cores. `begin` makes the hasher
+/// of a piece; `take` is called with the piece's number and its hash, or with the error of reading
+/// it. The first error that `take` returns ends everything, and so does `stop`.
 pub(super) fn hash_pieces(
     store: &dyn Store,
     length: u64,
     piece_length: u32,
     stop: &AtomicBool,
     checked: &(dyn Fn(u64) + Sync),
+    begin: Begin,
     take: Take,
 ) -> Result<(), StorageError> {
     let (next, done, failed) = (AtomicU32::new(0), AtomicU64::new(0), Mutex::new(None));
-    let shared = Run { store, length, piece_length, stop, checked, take, next, done, failed };
+    let shared =
+        Run { store, length, piece_length, stop, checked, begin, take, next, done, failed };
     let run = &shared;
     let pieces = length.div_ceil(u64::from(piece_length));
     let threads = thread::available_parallelism()
@@ -125,36 +128,36 @@ pub(super) fn hash_pieces(
     }
 }
 
-/// Returns the SHA-1 of a part of a store, read through the buffer, one chunk at a time. So a piece
-/// of 16 MiB takes no more memory than one of 256 KiB. The buffer must not be empty.
+/// Returns the hash of a part of a store, read through the buffer, one chunk at a time. So a piece
+/// of 16 MiB takes no more memory than one of 256 KiB. The buffer is as long as the part, or holds
+/// some whole blocks of 16 KiB.
 pub(super) fn hash(
+    mut hasher: Box<dyn PieceHasher>,
     store: &dyn Store,
     range: Range<u64>,
     buffer: &mut [u8],
-) -> Result<[u8; 20], StorageError> {
-    let mut hash = Sha1::new();
+) -> Result<Vec<u8>, StorageError> {
     let mut offset = range.start;
     while offset < range.end {
         let length =
             usize::try_from(range.end - offset).map_or(buffer.len(), |left| left.min(buffer.len()));
         store.read(offset, &mut buffer[..length])?;
-        hash.update(&buffer[..length]);
+        hasher.update(&buffer[..length]);
         offset += length as u64;
     }
-    Ok(hash.finalize().into())
+    Ok(hasher.finish())
 }
 
-/// Returns the SHA-1 of this many zeros: the hash of a piece that was reserved on disk and never
+/// Returns the hash of this many zeros: that of a piece which was reserved on disk and never
 /// written.
-pub(super) fn hash_of_zeros(length: u32) -> [u8; 20] {
-    let mut hash = Sha1::new();
+pub(super) fn hash_of_zeros(mut hasher: Box<dyn PieceHasher>, length: u32) -> Vec<u8> {
     // In parts, since a piece may have 512 MiB.
     let zeros = [0; 16 * 1024];
     let mut left = length as usize;
     while left > 0 {
         let part = &zeros[..left.min(zeros.len())];
-        hash.update(part);
+        hasher.update(part);
         left -= part.len();
     }
-    hash.finalize().into()
+    hasher.finish()
 }

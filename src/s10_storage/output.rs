@@ -156,11 +156,12 @@ fn refuse_foreign(
 pub fn is_part_of(info: &Info, right: &Bitfield) -> bool {
     // The hash of a piece of zeros, for each length that a piece has: two at most. None is computed
     // until a piece is right.
-    let mut zeros: HashMap<u32, [u8; 20]> = HashMap::new();
+    let mut zeros: HashMap<u32, Vec<u8>> = HashMap::new();
     let long = |piece: &PieceIndex| info.piece_size(*piece) >= MIN_PROOF;
     info.pieces().filter(|piece| right.has(piece.get())).filter(long).any(|piece| {
         let length = info.piece_size(piece); // only the last piece's differs
-        info.piece_hash(piece) != *zeros.entry(length).or_insert_with(|| hash_of_zeros(length))
+        let of_zeros = || hash_of_zeros(info.check.begin(piece), length);
+        info.piece_hash(piece) != *zeros.entry(length).or_insert_with(of_zeros)
     })
 }
 

@@ -1,4 +1,4 @@
-//! The decisions: where every piece is, and which peer gets which.
+//! The decisions: where every wanted piece is, and which peer gets which.
 //!
 //! A board knows no lock, thread, socket or file. It is told the time and handed the dice, so a
 //! test can play a whole download in a loop, and the same numbers give the same download. The
@@ -34,8 +34,8 @@ use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
 /// The position of a piece that is not finished, beyond the end of any log.
 const NOT_YET: u32 = u32::MAX;
 
-/// Where every piece is. `P` is the progress that the holders of a piece share; the board hands it
-/// on and never looks into it, so a test can use `()`.
+/// Where every wanted piece is. `P` is the progress that the holders of a piece share; the board
+/// hands it on and never looks into it, so a test can use `()`.
 ///
 /// | what happens | from | to | the progress |
 /// |---|---|---|---|
@@ -58,8 +58,8 @@ pub struct Board<P> {
     finished_at: Vec<u32>,
     /// Progress of waiting pieces that were begun.
     begun: BTreeMap<u32, Begun<P>>,
-    /// Pieces whose hash was wrong, and when. The next peer gets such a piece alone and from the
-    /// start, so that it is clear which peer is to blame.
+    /// Pieces whose hash was wrong, and when. The next peer gets such a piece alone, without the
+    /// work of others, so that it is clear which peer is to blame.
     spoilt: BTreeMap<u32, Instant>,
     /// Fingerprints of blocks that were fetched in vain, for pieces that are not right yet.
     evidence: BTreeMap<u32, Vec<Evidence>>,
@@ -117,7 +117,8 @@ pub struct Lent<P> {
     pub why: Why,
 }
 
-/// Why a peer got a piece, and not another one.
+/// Why a peer got a piece, and not another one. If several reasons apply to a waiting piece,
+/// `Suspect` comes first, then `Spoilt`, and then `Begun`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
     /// It was begun, and given back.
@@ -136,12 +137,13 @@ pub enum Why {
 }
 
 impl<P: Clone> Board<P> {
-    /// Makes a board on which every piece waits, except those in `have`.
-    pub fn new(pieces: u32, have: &Bitfield) -> Board<P> {
+    /// Makes a board on which every wanted piece waits, except those in `have`. A piece that is in
+    /// neither set is nowhere on it, and stays so.
+    pub fn new(pieces: u32, have: &Bitfield, wanted: &Bitfield) -> Board<P> {
         let mut finished_at = vec![NOT_YET; pieces as usize];
         (0..).zip(have.iter()).for_each(|(at, piece)| finished_at[piece as usize] = at);
         Board {
-            waiting: Waiting::new(pieces, have),
+            waiting: Waiting::new(pieces, |piece| wanted.has(piece) && !have.has(piece)),
             on_loan: BTreeMap::new(),
             done: have.clone(),
             finished: have.iter().collect(),
@@ -158,6 +160,11 @@ impl<P: Clone> Board<P> {
     /// The numbers of pieces that are waiting, on loan and done.
     pub fn counts(&self) -> (usize, usize, usize) {
         (self.waiting.len(), self.on_loan.len(), self.finished.len())
+    }
+
+    /// The pieces that wait.
+    pub fn waiting(&self) -> &Bitfield {
+        self.waiting.pieces()
     }
 
     /// The pieces that are done.
@@ -239,8 +246,8 @@ impl<P: Clone> Board<P> {
         self.trust.asks(who.peer, now);
     }
 
-    /// Lends a waiting piece. If the piece is fetched from the start, `fresh` makes its progress,
-    /// given the progress it replaces, if any.
+    /// Lends a waiting piece. The peer goes on with earlier progress if it may. If the piece is
+    /// fetched from the start, `fresh` makes its progress, given the progress it replaces, if any.
     pub fn lend(
         &mut self,
         asker: &Asker,

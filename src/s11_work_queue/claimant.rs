@@ -1,7 +1,7 @@
 //! One peer's side of the work queue: the pieces the peer has, and those its thread may claim.
 //!
-//! A claimant counts the pieces that the peer has and we lack. So whether we are interested in the
-//! peer at all is one comparison, and needs no lock.
+//! A claimant counts the pieces that the peer has, and that we want and lack. So whether we are
+//! interested in the peer at all is one comparison, and needs no lock.
 //!
 //! The count must stay right while other threads finish pieces. So a finished piece counts as
 //! wanted until this peer's thread has heard of it:
@@ -32,7 +32,7 @@ pub enum Claim {
     Lease(Lease),
     /// Nothing for this peer now. That may change: ask again on the next turn of the loop.
     Later,
-    /// All pieces are done.
+    /// All wanted pieces are done.
     Over,
 }
 
@@ -50,8 +50,8 @@ pub struct Claimant {
     /// The number of pieces that the peer has, if it is not all of them. Counting the bits for each
     /// `have` would take longer the more pieces there are.
     has: u32,
-    /// The number of pieces that the peer has and we lack, including those finished but not yet
-    /// `seen`.
+    /// The number of pieces that the peer has, and that we want and lack, including those finished
+    /// but not yet `seen`.
     wanted: u32,
     /// Position in the log of finished pieces: the number of them that [`Claimant::news`] has
     /// returned.
@@ -106,7 +106,7 @@ impl Claimant {
         self.block_time = time;
     }
 
-    /// Whether the peer has a piece that we lack.
+    /// Whether the peer has a piece that we want and lack.
     pub fn is_interesting(&self) -> bool {
         self.wanted > 0
     }
@@ -186,18 +186,18 @@ impl Claimant {
 
     /// Whether this piece counts in `wanted`, if the peer has it.
     fn is_wanted(&self, state: &State, index: u32) -> bool {
-        !state.board.is_among_first(index, self.seen)
+        self.queue.wanted.has(index) && !state.board.is_among_first(index, self.seen)
     }
 
     /// Counts `wanted` from the start, after the peer's pieces have changed as a whole.
     fn count_wanted(&mut self, state: &State) {
-        let done = state.board.done();
+        let (wanted, done) = (&self.queue.wanted, state.board.done());
         self.wanted = match &self.pieces {
-            PeerPieces::All => self.queue.info.piece_count() - done.count(),
+            PeerPieces::All => self.queue.wanted_count as u32 - done.count(),
             PeerPieces::Some(bits) => {
-                // 64 pieces at a time: those that the peer has and that are not done.
-                let both = bits.words().iter().zip(done.words());
-                both.map(|(has, done)| (has & !done).count_ones()).sum()
+                // 64 pieces at a time: those that the peer has, and that are wanted and not done.
+                let words = bits.words().iter().zip(wanted.words()).zip(done.words());
+                words.map(|((has, wanted), done)| (has & wanted & !done).count_ones()).sum()
             }
         };
         self.wanted +=
@@ -254,7 +254,9 @@ impl Claimant {
         self.claim_at(idle, Instant::now(), &mut |below| rand::random_range(0..below))
     }
 
-    /// The same, at this time and with these dice.
+    /// The same, at this time and with these dice. A search is made of turns, and each takes the
+    /// lock again. If it finds nothing, there is no other search until a piece comes back, or the
+    /// peer has another one.
     pub fn claim_at(&mut self, idle: bool, now: Instant, draw: Draw) -> Claim {
         let queue = Arc::clone(&self.queue);
         let mut generation = None;
@@ -306,7 +308,7 @@ impl Claimant {
     /// Lends a waiting piece to this peer. The lock is held.
     fn lend(&self, state: &mut State, piece: PieceIndex, now: Instant) -> Lease {
         let fresh = |replaced: Option<&Arc<_>>| {
-            Arc::new(Mutex::new(Progress::replacing(replaced.cloned(), self.queue.blocks(piece))))
+            Arc::new(Mutex::new(Progress::replacing(replaced.cloned(), &self.queue, piece)))
         };
         let lent = state.board.lend(&self.asker(), piece.get(), now, fresh);
         self.lease(lent)

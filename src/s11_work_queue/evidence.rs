@@ -66,7 +66,11 @@ impl Evidence {
         self.blocks.len()
     }
 
-    /// Compares the fingerprints with the piece, whose hash is now right.
+    /// Compares the fingerprints with the piece, whose hash is now right. A peer with a block that
+    /// differs is a liar, and is listed once, however many differ.
+    ///
+    /// The other peers are cleared, but only if the evidence has every block of the piece. A piece
+    /// that was never complete made no peer a suspect, so it clears none, even if it shows a liar.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -88,7 +92,7 @@ impl Evidence {
         for (who, lied) in self.contributors.iter().zip(lied) {
             if lied { verdict.liars.push(*who) } else { verdict.cleared.push(*who) }
         }
-        // A piece that was never complete made no peer a suspect, so it clears none.
+        // Some blocks are missing: the piece was never complete.
         if self.blocks.len() < info.piece_size(piece).div_ceil(BLOCK_LENGTH) as usize {
             verdict.cleared.clear();
         }

@@ -24,14 +24,13 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use sha1::{Digest, Sha1};
-
 use super::board::{Lent, Why};
 use super::evidence::Evidence;
 use super::seats::Seat;
 use super::trust::Contributor;
 use super::{PeerNumber, WorkQueue};
 use crate::s02_metainfo::PieceIndex;
+use crate::s02_metainfo::piece_check::PieceHasher;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::{BLOCK_LENGTH, Request};
 use crate::s10_storage::{StorageError, Store};
@@ -45,8 +44,8 @@ pub struct Progress {
     left: u32,
     /// The number of blocks, from the start, that have been hashed: the unbroken part.
     hashed: u32,
-    /// The state of the hash over these blocks.
-    hash: Sha1,
+    /// The hash over these blocks.
+    hash: Box<dyn PieceHasher>,
     /// The peers that brought a block that was written, each once.
     contributors: Vec<Contributor>,
     /// For each block, the position in `contributors` of the peer that brought it.
@@ -59,12 +58,17 @@ pub struct Progress {
 
 impl Progress {
     /// Starts from nothing, in place of the progress that others may have made.
-    pub(super) fn replacing(replaced: Option<Arc<Mutex<Progress>>>, blocks: u32) -> Progress {
+    pub(super) fn replacing(
+        replaced: Option<Arc<Mutex<Progress>>>,
+        queue: &WorkQueue,
+        piece: PieceIndex,
+    ) -> Progress {
+        let blocks = queue.blocks(piece);
         Progress {
             written: Bitfield::new(blocks),
             left: blocks,
             hashed: 0,
-            hash: Sha1::new(),
+            hash: queue.info().check.begin(piece),
             contributors: Vec::new(),
             brought_by: vec![0; blocks as usize],
             over: false,
@@ -78,7 +82,7 @@ impl Progress {
     }
 
     /// Ticks off a block just written, and hashes it if it is the next in line. If an earlier one
-    /// is missing, it waits: SHA-1 takes bytes in order only.
+    /// is missing, it waits: a hash takes bytes in order only.
     fn tick(&mut self, number: u32, block: &[u8], contributor: usize) {
         self.written.set(number, true);
         if let Some(position) = self.brought_by.get_mut(number as usize) {
@@ -91,17 +95,6 @@ impl Progress {
             self.hashed += 1;
         }
     }
-}
-
-/// Locks a piece's progress. If a thread panicked in the middle of a block, it is unknown how far
-/// it got, so the piece starts again.
-fn lock(progress: &Mutex<Progress>, blocks: u32) -> MutexGuard<'_, Progress> {
-    progress.lock().unwrap_or_else(|poison| {
-        progress.clear_poison();
-        let mut guard = poison.into_inner();
-        *guard = Progress::replacing(None, blocks);
-        guard
-    })
 }
 
 /// What blocks did to their piece.
@@ -148,6 +141,17 @@ impl Lease {
         Lease { queue: Arc::clone(queue), piece, who, progress, seat, why, to_request }
     }
 
+    /// Locks the progress of the piece, or the one that it replaces. If a thread panicked in the
+    /// middle of a block, it is unknown how far it got, so the piece starts again.
+    fn lock<'p>(&self, progress: &'p Mutex<Progress>) -> MutexGuard<'p, Progress> {
+        progress.lock().unwrap_or_else(|poison| {
+            progress.clear_poison();
+            let mut guard = poison.into_inner();
+            *guard = Progress::replacing(None, &self.queue, self.piece);
+            guard
+        })
+    }
+
     /// The piece.
     pub fn piece(&self) -> PieceIndex {
         self.piece
@@ -167,7 +171,7 @@ impl Lease {
         let shared = self.is_shared();
         // Blocks that were written before the piece was given back, or that others have brought,
         // are passed over.
-        let progress = lock(&self.progress, self.queue.blocks(self.piece));
+        let progress = self.lock(&self.progress);
         let missing = |block: &u32| progress.is_missing(*block);
         // In the end game we go backwards, to meet the others in the middle. Otherwise all would
         // request the same blocks.
@@ -226,7 +230,7 @@ impl Lease {
         now: Instant,
     ) -> Result<Written, StorageError> {
         self.keep_replaced(store);
-        let mut progress = lock(&self.progress, self.queue.blocks(self.piece));
+        let mut progress = self.lock(&self.progress);
         let numbered = (begin / BLOCK_LENGTH..).zip(blocks.iter().copied());
         let missing: Vec<_> = numbered.filter(|(number, _)| progress.is_missing(*number)).collect();
         if missing.is_empty() {
@@ -244,7 +248,7 @@ impl Lease {
         // Taken out, so that the lock need not be held any longer.
         let (by, brought_by) =
             (std::mem::take(&mut progress.contributors), std::mem::take(&mut progress.brought_by));
-        let found: [u8; 20] = std::mem::take(&mut progress.hash).finalize().into();
+        let found = progress.hash.finish();
         // Release the piece before taking the queue's lock: no thread holds both. Because it is
         // over, no other thread writes into the piece before the queue hears of it.
         drop(progress);
@@ -312,11 +316,10 @@ impl Lease {
     /// the first block arrives, not when the piece is lent: until then the others' progress is
     /// good, and comes back if this peer brings nothing.
     fn keep_replaced(&self, store: &dyn Store) {
-        let blocks = self.queue.blocks(self.piece);
-        let mut progress = lock(&self.progress, blocks);
+        let mut progress = self.lock(&self.progress);
         let Some(replaced) = progress.replaced.take() else { return };
         // No other thread has it anymore, so none waits for this lock.
-        let replaced = lock(&replaced, blocks);
+        let replaced = self.lock(&replaced);
         let brought = |block: u32| Some((block, *replaced.brought_by.get(block as usize)?));
         let evidence = self.gather(
             replaced.contributors.clone(),
@@ -366,7 +369,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // Whether any of it was written by anyone. The piece's lock is free again at the end of
         // this line, before the queue's is taken.
-        let begun = !lock(&self.progress, self.queue.blocks(self.piece)).contributors.is_empty();
+        let begun = !self.lock(&self.progress).contributors.is_empty();
         self.queue.give_back(self.piece, self.who.peer, &self.seat, begun);
     }
 }

@@ -56,9 +56,9 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Starts with all pieces waiting, except those that are done. No peer has any yet.
-    pub fn new(pieces: u32, done: &Bitfield) -> Waiting {
-        let order: Vec<u32> = (0..pieces).filter(|piece| !done.has(*piece)).collect();
+    /// Starts with those pieces waiting for which `waits` is true. No peer has any yet.
+    pub fn new(pieces: u32, waits: impl Fn(u32) -> bool) -> Waiting {
+        let order: Vec<u32> = (0..pieces).filter(|piece| waits(*piece)).collect();
         let mut position = vec![NOWHERE; pieces as usize];
         let mut set = Bitfield::new(pieces);
         for (at, piece) in (0..).zip(&order) {
@@ -80,6 +80,11 @@ impl Waiting {
     /// The number of waiting pieces.
     pub fn len(&self) -> usize {
         self.order.len()
+    }
+
+    /// The waiting pieces, in their order in the torrent.
+    pub fn pieces(&self) -> &Bitfield {
+        &self.set
     }
 
     /// Whether this piece waits.
@@ -171,7 +176,8 @@ impl Waiting {
 
     /// Finds a piece that `fits`, in the lowest class in which a short search finds one. Without
     /// `begun_too`, only pieces that are not begun count. `None` does not mean that nothing fits:
-    /// of a large class, only 64 pieces are examined.
+    /// of a large class, only 64 pieces are examined, from a random place on. An empty class is
+    /// passed over without rolling the dice.
     pub fn find(&self, begun_too: bool, fits: impl Fn(u32) -> bool, draw: Draw) -> Option<u32> {
         let lowest = if begun_too { BEGUN } else { BEGUN + 1 };
         self.starts.windows(2).skip(lowest).find_map(|borders| {

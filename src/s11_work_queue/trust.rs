@@ -69,6 +69,8 @@ pub(super) struct Trust {
     suspects: HashMap<PeerNumber, Instant>,
     /// The addresses of liars and of suspects that have gone, the oldest first.
     gone: VecDeque<Origin>,
+    /// The liars that a right piece has convicted. Each is banned for it, so there are few.
+    convicted: HashSet<PeerNumber>,
 }
 
 impl Trust {
@@ -120,14 +122,16 @@ impl Trust {
 
     /// Records a verdict: a piece that was wrong is now right, and shows which peers lied.
     pub fn judged(&mut self, verdict: &Verdict) {
-        for who in &verdict.cleared {
+        for who in verdict.cleared.iter().filter(|who| !self.convicted.contains(&who.peer)) {
             self.suspects.remove(&who.peer);
             self.gone.retain(|origin| Some(*origin) != who.origin);
         }
         for who in &verdict.liars {
-            // As if it had left, even if it is not hung up on yet: nothing clears it anymore.
+            // As if it had left, even if it is not hung up on yet. What it has told the truth about
+            // before may come to light only now, and does not clear it.
             self.here.remove(&who.peer);
             self.proved.remove(&who.peer);
+            self.convicted.insert(who.peer);
             self.remember(*who);
         }
     }

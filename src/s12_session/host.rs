@@ -171,7 +171,7 @@ pub enum SessionEnd {
     Corrupt(PieceIndex),
     #[error("nothing more to do")]
     Stopped,
-    #[error("it has everything, and so have we")]
+    #[error("neither side wants anything")]
     BothComplete,
     /// Not the peer's fault: the download ends.
     #[error("{0}")]
@@ -187,14 +187,23 @@ impl From<io::Error> for SessionEnd {
 /// The seam for uploading: decides what peers get from us.
 ///
 /// ```text
+///   the session begins             --> Uploads::joined --> usually None
 ///   the peer's first `interested`  --> Uploads::open --> an Upload, or None: it gets nothing
 ///                                                          | take_over: it makes the send path
-///   interested, request, cancel    ----------------------> |
+///   have, interested, request, ..  ----------------------> |
 ///   the session's own messages     ----------------------> |--> the peer
 /// ```
 /// From then on, everything leaves by one path: two threads that write to one socket would mix up
 /// their messages. A session that only downloads never gets here, and needs no second thread.
 pub trait Uploads: Send + Sync {
+    /// Opens the upload to a peer as soon as its session begins, before we say which pieces we
+    /// have: for an upload that does not show the peer all of them ([`Upload::shows`]), or that
+    /// has to hear of each piece that the peer has. Otherwise `None`, which leaves it to
+    /// [`Uploads::open`]. Called on the peer's thread.
+    fn joined(&self, _: UploadPeer) -> Option<Box<dyn Upload>> {
+        None
+    }
+
     /// Opens the upload to a peer that is interested for the first time. `None` if it gets nothing;
     /// then this is called again when it next says that it is interested. Called on the peer's
     /// thread.
@@ -205,7 +214,7 @@ pub trait Uploads: Send + Sync {
     fn stays(&self, uploaded: u64, length: u64) -> bool;
 }
 
-/// A peer that is interested in what we have, and all that an upload needs to know about it.
+/// A peer that may want what we have, and all that an upload needs to know about it.
 pub struct UploadPeer {
     /// The host of the peer's session.
     pub host: Arc<Host>,
@@ -239,6 +248,21 @@ pub trait Upload: Send {
 
     /// Cancels a request. A request that is not known is no error: the block may be on its way.
     fn cancel(&mut self, request: Request);
+
+    /// Whether the peer is to know that we have this piece. If not, the session neither announces
+    /// the piece nor passes a request for it on. An upload that shows a piece later sends the
+    /// `have` itself, after it has begun to say yes here.
+    fn shows(&self, _: PieceIndex) -> bool {
+        true
+    }
+
+    /// Whether [`Upload::shows`] says yes to all pieces from now on.
+    fn shows_all(&self) -> bool {
+        true
+    }
+
+    /// Notes that the peer has this piece. May be told the same again.
+    fn has(&mut self, _: PieceIndex) {}
 }
 
 /// Uploads nothing.

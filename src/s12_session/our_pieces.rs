@@ -17,8 +17,7 @@ impl Session<'_> {
     /// leave out an empty bitfield. It must be the first message after the handshake, so the
     /// extension handshake comes after it.
     pub(super) fn say_what_we_have(&mut self) {
-        // Not all that are done: those that were changed on disk since are left out.
-        let pieces = self.torrent.queue.given_pieces();
+        let pieces = self.shown_pieces();
         match pieces.count() {
             0 if self.fast => Message::HaveNone.encode_to(&mut self.out),
             0 => {}
@@ -29,7 +28,7 @@ impl Session<'_> {
 
     /// Sends our extension handshake, as it is now. BEP 10 allows any number of them.
     pub(super) fn send_extension_handshake(&mut self) {
-        self.extensions.upload_only = self.torrent.is_upload_only();
+        self.extensions.upload_only = self.says_upload_only();
         if self.extended {
             encode_extended(0, &self.extensions.greeting(self.peer.ip()).encode(), &mut self.out);
             self.urgent = true;
@@ -41,7 +40,7 @@ impl Session<'_> {
     pub(super) fn take_news(&mut self) {
         for piece in self.claimant.news() {
             // A seed does not need our haves.
-            if !self.claimant.is_seed() {
+            if !self.claimant.is_seed() && self.shows(piece) {
                 if self.out.is_empty() {
                     self.waiting_since = self.clock.now;
                 }
@@ -52,12 +51,14 @@ impl Session<'_> {
         }
         for piece in self.claimant.withdrawn() {
             // A peer without the extension may still request the piece, and gets no block of it.
-            if let Some(id) = self.extensions.theirs.id(dont_have::NAME) {
+            if let Some(id) = self.extensions.theirs.id(dont_have::NAME)
+                && self.shows(piece)
+            {
                 encode_extended(id, &dont_have::encode(piece.get()), &mut self.out);
                 self.urgent = true;
             }
         }
-        if self.extensions.upload_only != self.torrent.is_upload_only() {
+        if self.extensions.upload_only != self.says_upload_only() {
             self.send_extension_handshake();
         }
     }

@@ -51,6 +51,11 @@ impl PeerStats {
         *self.listens.get().unwrap_or(&self.address)
     }
 
+    /// Whether others can reach the peer at its address, as far as we know.
+    pub fn listens(&self) -> bool {
+        self.listens.get().is_some()
+    }
+
     /// Sets the port that the peer says it listens on.
     pub fn set_listen_port(&self, port: u16) {
         let _ = self.listens.set(SocketAddr::new(self.address.ip(), port));

@@ -41,16 +41,26 @@ struct Phase {
     hunger: u32,
     /// The last piece has arrived.
     completed: bool,
+    /// The torrent is private, so the open sources are to end.
+    private: bool,
     /// All sources are to end.
     stop: bool,
 }
 
 /// What one source has heard of this. `stop` is not in it: after that, a source does not wait
 /// again.
-#[derive(Default)]
 pub(super) struct Heard {
     hunger: u32,
     completed: bool,
+    /// Whether `private` is said to this source.
+    open: bool,
+}
+
+impl Heard {
+    /// Earlier signals are news to the source.
+    pub(super) fn nothing_yet(open: bool) -> Heard {
+        Heard { hunger: 0, completed: false, open }
+    }
 }
 
 impl Signals {
@@ -64,9 +74,22 @@ impl Signals {
         self.changed.notify_all();
     }
 
+    /// Says that the torrent is known now, to those that wait for it.
+    pub fn learned(&self) {
+        // Under the lock: a source that has just looked in vain is asleep by now, and hears it.
+        let _phase = self.lock();
+        self.changed.notify_all();
+    }
+
     /// Says that the last piece has arrived.
     pub fn completed(&self) {
         self.lock().completed = true;
+        self.changed.notify_all();
+    }
+
+    /// Says that the torrent is private, which ends the sources that are open.
+    pub fn private(&self) {
+        self.lock().private = true;
         self.changed.notify_all();
     }
 
@@ -74,6 +97,19 @@ impl Signals {
     pub fn stop(&self) {
         self.lock().stop = true;
         self.changed.notify_all();
+    }
+
+    /// Waits until `there` returns something. `None` if the sources are to end first. `there` is
+    /// called while the lock is held, so it must take none.
+    pub(super) fn wait_for<T>(&self, there: impl Fn() -> Option<T>) -> Option<T> {
+        let mut phase = self.lock();
+        while !phase.stop {
+            if let Some(found) = there() {
+                return Some(found);
+            }
+            phase = self.changed.wait(phase).unwrap_or_else(PoisonError::into_inner);
+        }
+        None
     }
 
     /// Waits for this long, or until there is something that this source has not heard.
@@ -87,7 +123,7 @@ impl Signals {
                 heard.completed = true;
                 return Wake::Completed;
             }
-            if phase.stop {
+            if phase.stop || (phase.private && heard.open) {
                 return Wake::Stop;
             }
             // Said three times during one announce, it is heard once: one announce is all it asks

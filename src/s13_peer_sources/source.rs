@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::hand::{Hand, Hands};
 use super::signals::{Heard, Signals, Wake};
-use crate::s02_metainfo::InfoHash;
+use crate::s02_metainfo::{InfoHash, Names};
 use crate::s03_tracker::reach::{NamedBy, part};
 use crate::s03_tracker::{AnnounceResponse, Event};
 use crate::s04_handshake::Handshake;
 use crate::s05_messages::connection::Connection;
 use crate::s07_extension::BoxError;
-use crate::s12_session::host::Counters;
+use crate::s12_session::host::{Counters, Torrent};
 
 /// Finds peers, on a thread of its own. To the swarm, trackers, magnet links and `--peer` all look
-/// like this. Later stages plug in more.
+/// like this. Later stages plug in more. One that has the content itself brings pieces instead
+/// ([`SourceHandle::hand`]).
 ///
 /// A source resolves host names itself. std has no timeout for that: it takes as long as the system
 /// likes.
@@ -34,12 +36,24 @@ pub trait PeerSource: Send {
     fn is_passive(&self) -> bool {
         false
     }
+
+    /// Returns whether it finds peers without the torrent's trackers, as a DHT does. A private
+    /// torrent must not be looked for there (BEP 27): such a source is not started for one, and is
+    /// told to stop if a magnet link turns out to be for one.
+    fn is_open(&self) -> bool {
+        false
+    }
 }
 
 /// What a source reports.
 pub enum SourceReport {
     /// It has found peers at these addresses, all of which may be dialed.
-    Found(Vec<SocketAddr>),
+    Found {
+        /// The source's number.
+        source: usize,
+        /// The addresses.
+        addresses: Vec<SocketAddr>,
+    },
     /// A peer has dialed us; the handshakes are done.
     Met(Box<Connection>),
     /// A tracker accepted an announce.
@@ -87,10 +101,14 @@ pub struct SourceHost {
     pub counters: Arc<Counters>,
     /// Makes our handshake, as it is at this moment. Only a source whose peers dial us needs it.
     pub handshake: Arc<dyn Fn() -> Handshake + Send + Sync>,
+    /// The torrent's names. A peer that dials us may use any of them.
+    pub names: Names,
     /// The limit on simultaneous handshakes with incoming peers.
     pub max_handshakes: usize,
     /// Takes a report, on any thread; returns whether anybody still wants reports.
     pub report: Arc<dyn Fn(SourceReport) -> bool + Send + Sync>,
+    /// What a source needs to bring pieces itself. `None` if only addresses are wanted.
+    pub hands: Option<Hands>,
 }
 
 /// What a running source is given: it reports through this handle, and waits on it.
@@ -106,8 +124,14 @@ pub struct SourceHandle {
 
 impl SourceHandle {
     /// Makes the handle of a source that has heard nothing yet: earlier signals are news to it.
-    pub(super) fn new(name: String, number: usize, host: SourceHost) -> SourceHandle {
-        SourceHandle { name, number, host, heard: Heard::default() }
+    pub(super) fn new(source: &dyn PeerSource, number: usize, host: SourceHost) -> SourceHandle {
+        let heard = Heard::nothing_yet(source.is_open());
+        SourceHandle { name: source.name(), number, host, heard }
+    }
+
+    /// Returns a handle that reports addresses from any thread.
+    pub fn named(&self) -> NamedPeers {
+        NamedPeers { name: self.name.clone(), number: self.number, host: self.host.clone() }
     }
 
     /// Returns a handle that delivers incoming peers.
@@ -118,10 +142,7 @@ impl SourceHandle {
     /// Reports those addresses that may be dialed, by where they come from. Returns whether anybody
     /// still wants them.
     pub fn found(&self, by: NamedBy, addresses: Vec<SocketAddr>) -> bool {
-        // Checked here, on every source's path: none can forget it.
-        let (dialed, refused) = part(addresses, by);
-        refused.into_iter().for_each(|refused| self.say(refused));
-        (self.host.report)(SourceReport::Found(dialed))
+        self.named().found(by, addresses)
     }
 
     /// Reports that a tracker has taken an announce.
@@ -138,7 +159,7 @@ impl SourceHandle {
 
     /// Tells the user something.
     pub fn say(&self, what: String) {
-        (self.host.report)(SourceReport::Said { source: self.name.clone(), what, failed: false });
+        self.named().say(what);
     }
 
     /// Tells the user that something failed, for now.
@@ -163,9 +184,47 @@ impl SourceHandle {
         (read(&counters.uploaded), read(&counters.downloaded), read(&counters.left))
     }
 
+    /// Waits until the torrent is known: from a magnet link, until a peer has sent the info
+    /// dictionary. `None` if the swarm is over before that, or if there is no download.
+    pub fn torrent(&self) -> Option<Arc<Torrent>> {
+        let hands = self.host.hands.as_ref()?;
+        self.host.signals.wait_for(|| hands.torrent.get().cloned())
+    }
+
+    /// Waits until the torrent is known, and returns a hand with which to bring pieces of it. The
+    /// user reads its name. `None` if the swarm is over, or wants no pieces.
+    pub fn hand(&self, name: impl Into<String>) -> Option<Hand> {
+        let torrent = self.torrent()?;
+        self.host.hands.as_ref()?.begin(name.into(), torrent)
+    }
+
     /// Waits for this long, or until there is something to hear.
     pub fn wait(&mut self, time: Duration) -> Wake {
         self.host.signals.wait(time, &mut self.heard)
+    }
+}
+
+/// Reports addresses, and what there is to say about them, from any thread.
+#[derive(Clone)]
+pub struct NamedPeers {
+    name: String,
+    number: usize,
+    host: SourceHost,
+}
+
+impl NamedPeers {
+    /// Reports those addresses that may be dialed, by where they come from. Returns whether anybody
+    /// still wants them.
+    pub fn found(&self, by: NamedBy, addresses: Vec<SocketAddr>) -> bool {
+        // Checked here, on every source's path: none can forget it.
+        let (dialed, refused) = part(addresses, by);
+        refused.into_iter().for_each(|refused| self.say(refused));
+        (self.host.report)(SourceReport::Found { source: self.number, addresses: dialed })
+    }
+
+    /// Tells the user something.
+    pub fn say(&self, what: String) {
+        (self.host.report)(SourceReport::Said { source: self.name.clone(), what, failed: false });
     }
 }
 
@@ -177,6 +236,11 @@ impl IncomingPeers {
     /// Makes our handshake, as it is at this moment.
     pub fn handshake(&self) -> Handshake {
         (self.0.handshake)()
+    }
+
+    /// Returns the names that a peer may use for the torrent.
+    pub fn names(&self) -> &Names {
+        &self.0.names
     }
 
     /// Returns the most handshakes that may go on at the same time.

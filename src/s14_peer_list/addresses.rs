@@ -46,6 +46,8 @@ struct Entry {
     was_early: bool,
     /// A verified piece came from there, at any time.
     proved: bool,
+    /// Only open sources have named it: no tracker, and not the user.
+    open: bool,
 }
 
 /// What came of naming an address.
@@ -86,13 +88,29 @@ impl Addresses {
 
     /// Remembers an address that somebody has named, if it is new and worth dialing.
     pub fn found(&mut self, address: SocketAddr, now: Instant) -> Found {
+        self.remember(address, false, now)
+    }
+
+    /// The same, of an address that an open source has named, such as a DHT.
+    pub fn found_openly(&mut self, address: SocketAddr, now: Instant) -> Found {
+        self.remember(address, true, now)
+    }
+
+    /// Forgets all addresses that only open sources have named: the torrent is private (BEP 27).
+    /// Peers that are connected stay, but are not dialed again.
+    pub fn forget_open(&mut self) {
+        self.entries.retain(|_, entry| !entry.open);
+    }
+
+    fn remember(&mut self, address: SocketAddr, open: bool, now: Instant) -> Found {
         if address.port() == 0 {
             return Found::NoPort;
         }
         if self.is_banned(address) {
             return Found::Banned;
         }
-        if self.entries.contains_key(&address) {
+        if let Some(entry) = self.entries.get_mut(&address) {
+            entry.open &= open;
             return Found::Known;
         }
         if self.failed_ports.is_enough(address.ip()) {
@@ -101,7 +119,8 @@ impl Addresses {
         if self.entries.len() >= REMEMBERED && !self.make_room(Origin::of(address.ip())) {
             return Found::NoRoom;
         }
-        let entry = Entry { state: State::Due(now), attempts: 0, was_early: false, proved: false };
+        let state = State::Due(now);
+        let entry = Entry { state, attempts: 0, was_early: false, proved: false, open };
         self.entries.insert(address, entry);
         Found::New
     }
@@ -186,6 +205,11 @@ impl Addresses {
         now: Instant,
     ) -> Option<Instant> {
         self.count_failed_port(address, met);
+        if self.is_banned(address) && !self.bans.has(address) {
+            // Its IP was barred while it was connected, and it has not proved itself since.
+            self.entries.remove(&address);
+            return None;
+        }
         let entry = self.entries.get_mut(&address).filter(|entry| entry.state == State::Busy)?;
         if was_useful {
             (entry.attempts, entry.was_early) = (1, false);
@@ -272,14 +296,16 @@ impl Addresses {
     }
 
     /// Bans an address that has sent bad data. If its IP is barred now, the other addresses there
-    /// are removed, except for those that have proved themselves.
+    /// are removed, except for those that have proved themselves, or are connected and still may.
     pub fn ban(&mut self, address: SocketAddr) {
         self.bans.add(address);
         self.give_up(address);
         // Removed, and not only given up: if the IP earns its way back, they can be found again.
-        let barred: Vec<SocketAddr> =
-            self.entries.keys().copied().filter(|known| self.is_banned(*known)).collect();
-        self.entries.retain(|known, _| self.bans.has(*known) || !barred.contains(known));
+        let bans = &self.bans;
+        self.entries.retain(|known, entry| {
+            let stays = entry.proved || entry.state == State::Busy;
+            stays || bans.has(*known) || !bans.bars(*known)
+        });
     }
 
     /// Notes that a peer has completed this many pieces, and that their hashes are right.

@@ -159,8 +159,7 @@ impl<'s> Fetcher<'s> {
         let gives_way =
             || swarm.host.is_stopping() || swarm.torrent.get().is_some() || place.is_wanted();
         let deadline = Instant::now() + FETCH_TIMEOUT;
-        let info_hash = swarm.info_hash;
-        match fetch_metadata(connection, extensions, info_hash, deadline, &gives_way) {
+        match fetch_metadata(connection, extensions, &swarm.names, deadline, &gives_way) {
             Ok(Some(info)) => {
                 self.done = true;
                 swarm.send(SwarmMessage::Metadata(Box::new(info)));

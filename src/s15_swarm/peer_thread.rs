@@ -21,6 +21,7 @@ use crate::s05_messages::FAST_BIT;
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIMEOUT};
 use crate::s07_extension::Extensions;
 use crate::s07_extension::dont_have::DontHave;
+use crate::s07_extension::extension::Extension;
 use crate::s08_metadata::UtMetadata;
 use crate::s11_work_queue::PeerNumber;
 use crate::s12_session::host::SessionEnd;
@@ -108,18 +109,21 @@ fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<
     // One deadline for the dial and the handshake: a peer that is slow in both holds a place
     // meanwhile.
     let mut connection = match candidate {
-        Candidate::Dial(peer) => Connection::open(
+        Candidate::Dial(peer) => Connection::open_any(
             &*swarm.dial,
             peer,
             &swarm.handshake(),
+            &swarm.names,
             Instant::now() + HANDSHAKE_TIMEOUT,
         )?,
         Candidate::Met(connection) => *connection,
     };
     // From here on, the peer counts as connected, and the torrent loop can hang up on it.
     let stats = register(swarm, number, &connection, dialed)?;
-    let mut extensions =
-        Extensions::new(vec![Box::new(UtMetadata::shared(&swarm.metadata)), Box::new(DontHave)]);
+    let mut ours: Vec<Box<dyn Extension>> =
+        vec![Box::new(UtMetadata::shared(&swarm.metadata)), Box::new(DontHave)];
+    ours.extend(swarm.offers.iter().filter_map(|offer| offer.open(&connection)));
+    let mut extensions = Extensions::new(ours);
     // `p` in our extension handshake: a peer that we have dialed cannot see where we listen.
     extensions.port = Some(swarm.port).filter(|port| *port != 0);
     // Our handshake has the bit if we knew the info dictionary at that time. If we did not, the

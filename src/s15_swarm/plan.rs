@@ -1,25 +1,27 @@
 //! What to download, and how.
 //!
 //! A command fills in a [`Plan`] and passes it to [`download`](super::download). Later stages are
-//! plugged in here: the uploads of stage 16, and the listener of stage 17, which is one more
-//! source.
+//! plugged in here: the uploads of stage 16, the listener of stage 17, which is one more source,
+//! and whatever has messages of its own, which is one more extension.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::view::Watch;
-use crate::s02_metainfo::{Info, InfoHash};
+use crate::s02_metainfo::{Info, Names};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::transport::{Dial, Tcp};
+use crate::s07_extension::extension::Offer;
 use crate::s12_session::host::{NoUploads, Uploads};
 use crate::s12_session::rate::Rate;
 use crate::s13_peer_sources::source::PeerSource;
 
 /// What to download, and how.
 pub struct Plan {
-    /// The torrent.
-    pub info_hash: InfoHash,
+    /// The torrent, by its names.
+    pub names: Names,
     /// The info dictionary, if it is known already.
     pub info: Option<Info>,
     /// Our own peer id.
@@ -33,6 +35,8 @@ pub struct Plan {
     pub max_peers: usize,
     /// The longest time without a connected peer. Ten times as long without a block.
     pub patience: Duration,
+    /// What each peer is offered beside the extensions that every session has.
+    pub extensions: Vec<Arc<dyn Offer>>,
     /// Uploads to other peers.
     pub uploads: Arc<dyn Uploads>,
     /// Whether to download nothing, even if pieces are missing. A seed of a damaged copy uploads
@@ -40,6 +44,8 @@ pub struct Plan {
     pub upload_only: bool,
     /// The port at which we listen; 0 if we do not.
     pub port: u16,
+    /// The only address of this computer at which we listen; `None` for all.
+    pub bind: Option<IpAddr>,
     /// The limit on blocks received, in bytes a second.
     pub download_rate: Rate,
     /// The limit on blocks sent, in bytes a second.
@@ -55,19 +61,21 @@ pub struct Plan {
 
 impl Plan {
     /// Creates a plan: TCP, 50 peers, 60 s of patience, 10 s of silence, no uploads, no limits, and
-    /// no source yet.
-    pub fn new(info_hash: InfoHash, info: Option<Info>, peer_id: PeerId) -> Plan {
+    /// no source or extension yet.
+    pub fn new(names: impl Into<Names>, info: Option<Info>, peer_id: PeerId) -> Plan {
         Plan {
-            info_hash,
+            names: names.into(),
             info,
             peer_id,
             sources: Vec::new(),
             dial: Arc::new(Tcp),
             max_peers: 50,
             patience: Duration::from_secs(60),
+            extensions: Vec::new(),
             uploads: Arc::new(NoUploads),
             upload_only: false,
             port: 0,
+            bind: None,
             download_rate: Rate::default(),
             upload_rate: Rate::default(),
             silence: Duration::from_secs(10),

@@ -9,12 +9,13 @@
 //!      ^                                                            |
 //!      +------------------------------------------------------------+
 //! ```
-//! The submodules are the steps of the round: `sources`, `reports` and `departures` handle
+//! The submodules are the steps of the round: `sources`, `hands`, `reports` and `departures` handle
 //! messages, `places` dials, `ending` decides whether all is over or hopeless, `telling` makes
 //! events.
 
 mod departures;
 mod ending;
+mod hands;
 mod places;
 mod reports;
 mod sources;
@@ -23,13 +24,13 @@ mod telling;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::failure_report::PeerRecord;
 use super::patience::Patience;
-use super::summary::Summary;
+use super::summary::{Giver, Summary};
 use super::waiting::Silence;
 use super::{Event, Swarm, SwarmError, SwarmMessage};
 use crate::s02_metainfo::Info;
@@ -37,6 +38,7 @@ use crate::s05_messages::bitfield::Bitfield;
 use crate::s10_storage::{StorageError, Store};
 use crate::s11_work_queue::{PeerNumber, WorkQueue};
 use crate::s12_session::host::Torrent;
+use crate::s13_peer_sources::hand::HandStats;
 use crate::s13_peer_sources::source::PeerSource;
 use crate::s14_peer_list::addresses::Addresses;
 use crate::s14_peer_list::places::Places;
@@ -64,6 +66,8 @@ struct Running {
     name: String,
     /// Whether it only waits for incoming connections. Then it is no reason to hope.
     passive: bool,
+    /// Whether it finds peers without the torrent's trackers.
+    open: bool,
     /// When it looks for peers again, once it has said so.
     again: Option<Instant>,
 }
@@ -91,12 +95,15 @@ pub(super) struct TorrentLoop<'e> {
     threads: HashMap<PeerNumber, SocketAddr>,
     /// Decides which peer gets a place, and which makes way (stage 14).
     places: Places,
-    /// The address of each peer that is here, or has sent blocks: a peer may be gone by the time
-    /// its piece turns out to be wrong. Of those that are gone, the latest are kept. Numbers rise,
-    /// so in a `BTreeMap` the first is the oldest.
-    known: BTreeMap<PeerNumber, SocketAddr>,
-    /// The number of the next peer thread. No number is used twice.
-    next_number: PeerNumber,
+    /// The running hands: sources that bring pieces themselves.
+    hands: HashMap<PeerNumber, Arc<HandStats>>,
+    /// The address of each peer that is here, or has sent blocks, and the name of each hand: it may
+    /// be gone by the time its piece turns out to be wrong. Of those that are gone, the latest are
+    /// kept. Numbers rise, so in a `BTreeMap` the first is the oldest.
+    known: BTreeMap<PeerNumber, Giver>,
+    /// The number of the next peer thread or hand. No number is used twice. Sources count it up
+    /// when they begin a hand.
+    numbers: Arc<AtomicU32>,
     /// The running sources, by number.
     sources: HashMap<usize, Running>,
     /// The number of the next source.
@@ -135,8 +142,9 @@ impl<'e> TorrentLoop<'e> {
             outcome: Summary::default(),
             threads: HashMap::new(),
             places: Places::default(),
+            hands: HashMap::new(),
             known: BTreeMap::new(),
-            next_number: 0,
+            numbers: Arc::default(),
             sources: HashMap::new(),
             next_source: 0,
             patience,
@@ -224,7 +232,8 @@ impl<'e> TorrentLoop<'e> {
         // Before `torrent`, so that later sessions offer it in their extension handshakes.
         let _ = self.swarm.metadata.set(info.raw.clone().into());
         let length = info.length;
-        let queue = WorkQueue::new(Arc::new(info), &have);
+        let all = Bitfield::full(info.piece_count());
+        let queue = WorkQueue::new(Arc::new(info), &have, &all);
         let left = queue.bytes_left();
         (self.event)(Event::Resumed(length - left));
         self.swarm.host.counters.left.store(left, Ordering::Relaxed);
@@ -232,12 +241,16 @@ impl<'e> TorrentLoop<'e> {
         self.finished = left == 0;
         // Hashing what is on disk may have taken minutes. That is not the peers' fault.
         self.patience = Patience::new(self.limits.patience);
+        if queue.info().private {
+            self.close_sources();
+        }
         // Last: threads that waited for this, such as those of a magnet link, go on from here.
         let _ = self.swarm.torrent.set(Arc::new(Torrent {
             queue,
             store,
             upload_only: self.swarm.upload_only,
         }));
+        self.swarm.signals.learned();
         Ok(())
     }
 
@@ -257,6 +270,7 @@ impl<'e> TorrentLoop<'e> {
             }
             SwarmMessage::Lacks(address, lacks) => self.record.lacks(address, lacks),
             SwarmMessage::Session(report) => self.hear(report),
+            SwarmMessage::Hand(report) => return self.hear_hand(report),
             SwarmMessage::Ended(number, address, why) => return self.ended(number, address, why),
             SwarmMessage::Metadata(info) => self.learn(*info)?,
         }

@@ -11,7 +11,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::Swarm;
+use super::{Live, Swarm};
 use crate::s03_tracker::PeerId;
 use crate::s11_work_queue::{PeerNumber, Places};
 use crate::s12_session::stats::PeerStats;
@@ -24,6 +24,10 @@ pub struct PeerView {
     pub number: PeerNumber,
     /// The address at which it listens, or else the one it connected from.
     pub address: SocketAddr,
+    /// Whether it listens at `address`, as far as we know.
+    pub listens: bool,
+    /// Whether we dialed it.
+    pub dialed: bool,
     /// Its peer id.
     pub peer_id: PeerId,
     /// We do not answer its requests.
@@ -36,6 +40,8 @@ pub struct PeerView {
     pub peer_interested: bool,
     /// The number of pieces it has.
     pub pieces: u32,
+    /// Whether it has all of them.
+    pub is_seed: bool,
     /// The number of our requests that it has not answered, as of the last turn of its session's
     /// loop.
     pub requests: u32,
@@ -45,20 +51,31 @@ pub struct PeerView {
     pub uploaded: u64,
 }
 
+/// What is copied of a connected peer while the lock is held.
+struct Seen {
+    peer_id: PeerId,
+    dialed: bool,
+    stats: Arc<PeerStats>,
+}
+
 impl PeerView {
     /// Reads a peer's counters, one after the other. They are not all from one instant: a block may
     /// be in the sums while its request still counts as unanswered.
-    fn new(number: PeerNumber, peer_id: PeerId, stats: &PeerStats) -> PeerView {
+    fn new(number: PeerNumber, live: &Seen, pieces: Option<u32>) -> PeerView {
+        let stats = &live.stats;
         let flags = stats.flags();
         PeerView {
             number,
             address: stats.address(),
-            peer_id,
+            listens: stats.listens(),
+            dialed: live.dialed,
+            peer_id: live.peer_id,
             am_choking: flags.am_choking(),
             am_interested: flags.am_interested(),
             peer_choking: flags.peer_choking(),
             peer_interested: flags.peer_interested(),
             pieces: flags.pieces(),
+            is_seed: pieces == Some(flags.pieces()),
             requests: flags.requests(),
             downloaded: stats.downloaded(),
             uploaded: stats.uploaded(),
@@ -90,18 +107,24 @@ impl Watch {
         let Some(swarm) = self.swarm() else { return Vec::new() };
         // Copied first and read afterwards, so that the lock is held for no longer than a walk over
         // the list.
-        let live: Vec<_> = swarm
-            .live()
-            .iter()
-            .map(|(number, live)| (*number, live.peer_id, Arc::clone(&live.stats)))
-            .collect();
-        let mut peers: Vec<PeerView> = live
-            .iter()
-            .map(|(number, peer_id, stats)| PeerView::new(*number, *peer_id, stats))
-            .collect();
+        let see = |live: &Live| {
+            let stats = Arc::clone(&live.stats);
+            Seen { peer_id: live.peer_id, dialed: live.dialed, stats }
+        };
+        let live: Vec<_> = swarm.live().iter().map(|(number, live)| (*number, see(live))).collect();
+        let all = swarm.torrent.get().map(|torrent| torrent.queue.info().piece_count());
+        let mut peers: Vec<PeerView> =
+            live.iter().map(|(number, seen)| PeerView::new(*number, seen, all)).collect();
         // A hash map has no order, and numbers only grow.
         peers.sort_by_key(|peer| peer.number);
         peers
+    }
+
+    /// Returns whether the torrent is known to be private (BEP 27). With a magnet link, only the
+    /// info dictionary says so.
+    pub fn is_private(&self) -> bool {
+        let Some(swarm) = self.swarm() else { return false };
+        swarm.torrent.get().is_some_and(|torrent| torrent.queue.info().private)
     }
 
     /// Returns where each piece is, once the info dictionary is known.

@@ -95,7 +95,7 @@ pub struct Missing {
 pub struct Snapshot {
     /// The time.
     pub now: Instant,
-    /// What each connected peer can send, in any order.
+    /// What each connected peer, and each hand, can send, in any order.
     pub peers: Vec<Supply>,
     /// The number of peers that are interested in our pieces.
     pub takers: usize,

@@ -2,9 +2,11 @@
 
 use std::io::{Read, Write};
 
+use crate::s02_metainfo::Names;
 use crate::s04_handshake::{Handshake, HandshakeError};
 
-/// Reads a peer's handshake and answers it, if it is about our torrent.
+/// Reads a peer's handshake and answers it, if it is about our torrent. Our answer has the name
+/// that the peer used, which may be any of `names`.
 ///
 /// We read before we write: the peer has dialed, and says first which torrent it wants. We answer
 /// after 48 bytes, as soon as that is known. The last 20, the peer id, may come later: some
@@ -15,14 +17,15 @@ use crate::s04_handshake::{Handshake, HandshakeError};
 pub fn answer<S: Read + Write>(
     stream: &mut S,
     ours: &Handshake,
+    names: &Names,
 ) -> Result<Handshake, HandshakeError> {
     let (reserved, info_hash) = Handshake::read_opening(stream)?;
-    if info_hash != ours.info_hash {
+    if !names.has(info_hash) {
         return Err(HandshakeError::OtherTorrent { expected: ours.info_hash, found: info_hash });
     }
     // Not before the check: a peer that asks for another torrent learns nothing from us, not even
     // which client this is.
-    stream.write_all(&ours.encode())?;
+    stream.write_all(&Handshake { info_hash, ..*ours }.encode())?;
     let peer_id = Handshake::read_peer_id(stream)?;
     if peer_id == ours.peer_id {
         return Err(HandshakeError::Ourselves);

@@ -8,7 +8,7 @@
 //! takes does not count: on a busy machine it may be the slower one.
 //!
 //! ```text
-//!   listener, a thread for each socket     handshake, a thread for each connection
+//!   listener, a thread for each way in     handshake, a thread for each connection
 //!   accept --> is there room? --> start -----> handshakes ------> the lobby (stage 15)
 //!     ^             |                             |
 //!     |             | no: a peer goes,           | another torrent, too slow,
@@ -16,19 +16,22 @@
 //!     +-------------+
 //! ```
 //! The thread that accepts never reads from a peer. Otherwise one silent connection would keep all
-//! others out.
+//! others out. So what is put around a connection ([`Wrap`]), and may want to read first, also runs
+//! on the connection's own thread.
 
 use std::cmp::Reverse;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, ErrorKind, Read};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::accept::Accept;
 use crate::s03_tracker::DEFAULT_PORT;
+use crate::s04_handshake::HandshakeError;
 use crate::s04_handshake::origin::Origin;
-use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
+use crate::s04_handshake::transport::{Hangup, ReadHalf, Transport};
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIMEOUT};
 use crate::s07_extension::BoxError;
 use crate::s13_peer_sources::signals::Wake;
@@ -50,8 +53,10 @@ const LAST_PORT: u16 = 6889;
 /// The stack of a listener's or a handshake's thread, in bytes. A handshake needs little.
 const STACK: usize = 256 << 10;
 
-/// Puts something around each connection that comes in: a wiretap, for one.
-pub type Wrap = Box<dyn Fn(Transport) -> Transport + Send + Sync>;
+/// Puts something around a connection that comes in: a wiretap, for one. It runs on the peer's own
+/// thread, before the handshake and by the same deadline. So it may read from the peer, and write
+/// to it, but wait for nothing else. If it fails, the connection ends.
+pub type Wrap = Box<dyn Fn(Transport) -> Result<Transport, HandshakeError> + Send + Sync>;
 
 /// Sockets that listen, of both families if the system has them.
 pub struct Listener {
@@ -59,7 +64,10 @@ pub struct Listener {
     sockets: Vec<TcpListener>,
     /// The port of all of them, never 0: the one that the system has picked.
     port: u16,
-    wrap: Option<Wrap>,
+    /// Ways in other than TCP.
+    others: Vec<Arc<dyn Accept>>,
+    /// What is put around each connection, from the inside out.
+    wraps: Vec<Wrap>,
 }
 
 impl Listener {
@@ -80,12 +88,7 @@ impl Listener {
     /// Listens at one address, or at all of them, at this port; 0 is any.
     fn at(ip: Option<IpAddr>, port: u16) -> io::Result<Listener> {
         if let Some(ip) = ip {
-            let socket = TcpListener::bind((ip, port))?;
-            return Ok(Listener {
-                port: socket.local_addr()?.port(),
-                sockets: vec![socket],
-                wrap: None,
-            });
+            return Listener::over(TcpListener::bind((ip, port))?, None);
         }
         // On most systems a socket for IPv6 also takes IPv4, and then there is no room
         // for a second one. On others, and without IPv6, it is needed.
@@ -94,22 +97,29 @@ impl Listener {
         let port =
             six.as_ref().map_or(Ok(port), |six| six.local_addr().map(|address| address.port()))?;
         let four = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
-        match (six, four) {
-            (None, four) => {
-                let four = four?;
-                Ok(Listener { port: four.local_addr()?.port(), sockets: vec![four], wrap: None })
-            }
-            (Some(six), four) => Ok(Listener {
-                port,
-                sockets: [six].into_iter().chain(four.ok()).collect(),
-                wrap: None,
-            }),
+        match six {
+            None => Listener::over(four?, None),
+            Some(six) => Listener::over(six, four.ok()),
         }
     }
 
-    /// Puts something around each connection that comes in.
-    pub fn through(self, wrap: Wrap) -> Listener {
-        Listener { wrap: Some(wrap), ..self }
+    /// Listens at these sockets, which have the same port.
+    fn over(first: TcpListener, second: Option<TcpListener>) -> io::Result<Listener> {
+        let port = first.local_addr()?.port();
+        let sockets = [first].into_iter().chain(second).collect();
+        Ok(Listener { sockets, port, others: Vec::new(), wraps: Vec::new() })
+    }
+
+    /// Adds another way in: peers that come there are treated like those that come over TCP.
+    pub fn also(mut self, way: Arc<dyn Accept>) -> Listener {
+        self.others.push(way);
+        self
+    }
+
+    /// Puts something around each connection that comes in, outside of what is there already.
+    pub fn through(mut self, wrap: Wrap) -> Listener {
+        self.wraps.push(wrap);
+        self
     }
 
     /// The port at which it listens, to be announced to trackers.
@@ -117,7 +127,7 @@ impl Listener {
         self.port
     }
 
-    /// All addresses it listens at, to be shown, and to be woken by.
+    /// All addresses at which it listens for TCP, to be shown.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
@@ -133,17 +143,17 @@ impl PeerSource for Listener {
     }
 
     fn run(self: Box<Self>, mut finder: SourceHandle) -> Result<(), BoxError> {
-        let addresses = self.addresses();
         let (incoming, (closed, next_number, pending)) = (finder.incoming(), Default::default());
-        let acceptor =
-            Arc::new(Acceptor { incoming, wrap: self.wrap, closed, next_number, pending });
-        for socket in self.sockets {
-            let acceptor = Arc::clone(&acceptor);
-            let work = move || acceptor.accept_all(&socket);
-            // Without a thread, nobody is let in there.
-            let _ =
-                thread::Builder::new().name("listener".to_owned()).stack_size(STACK).spawn(work);
-        }
+        let wraps = self.wraps;
+        let acceptor = Arc::new(Acceptor { incoming, wraps, closed, next_number, pending });
+        let tcp = self.sockets.into_iter().map(|socket| Arc::new(socket) as Arc<dyn Accept>);
+        let mut ways: Vec<_> = tcp.chain(self.others).collect();
+        // Without a thread, nobody is let in there.
+        ways.retain(|way| {
+            let (acceptor, way) = (Arc::clone(&acceptor), Arc::clone(way));
+            let work = move || acceptor.accept_all(&*way);
+            thread::Builder::new().name("listener".to_owned()).stack_size(STACK).spawn(work).is_ok()
+        });
         // This thread only waits for the end. Hunger and completion do not matter to a listener.
         while finder.wait(Duration::from_secs(3600)) != Wake::Stop {}
         // Closed before the threads are woken, or they would accept our own connection as a peer's.
@@ -151,32 +161,16 @@ impl PeerSource for Listener {
         let hang_ups: Vec<Hangup> =
             acceptor.pending().iter().map(|peer| Arc::clone(&peer.hang_up)).collect();
         hang_ups.iter().for_each(|hang_up| hang_up());
-        addresses.into_iter().for_each(wake);
+        ways.iter().for_each(|way| way.close());
         Ok(())
     }
 }
 
-/// Wakes a thread that waits in `accept`, which cannot be interrupted in std, by a connection of
-/// our own. The thread must already have been told why.
-pub fn wake(listener: SocketAddr) {
-    let ip = match listener.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    // Refused means that nobody waits there any more; a full queue, that the thread has
-    // enough to wake it.
-    let _ = TcpStream::connect_timeout(
-        &SocketAddr::new(ip, listener.port()),
-        Duration::from_millis(500),
-    );
-}
-
-/// Where peers come in. The threads of all sockets and of all handshakes share it.
+/// Where peers come in. The threads of all ways in and of all handshakes share it.
 struct Acceptor {
     /// The way to the swarm, and how many handshakes there may be at a time.
     incoming: IncomingPeers,
-    wrap: Option<Wrap>,
+    wraps: Vec<Wrap>,
     /// Set once, when the listener ends.
     closed: AtomicBool,
     /// The next peer's number. Positions in the list shift, so a handshake's thread cannot use
@@ -199,33 +193,45 @@ struct Pending {
     hang_up: Hangup,
 }
 
-/// A peer's connection. It notes when we wait for the peer: from the start of a read to its end.
-/// So `answer` of stage 16 need not know that anybody keeps time.
-struct Timed<'d> {
-    acceptor: &'d Acceptor,
+/// The half of a connection that we read from. It notes when we wait for the peer: from the start
+/// of a read to its end. It is inside of all that is put around the connection, so neither a
+/// [`Wrap`] nor `answer` of stage 16 needs to know that anybody keeps time.
+struct Timed {
+    reader: Box<dyn ReadHalf>,
     number: u64,
-    transport: &'d mut Transport,
+    /// Where it notes that; nowhere once the peer is off the list. So a session's reads take no
+    /// lock.
+    acceptor: Weak<Acceptor>,
 }
 
-impl Read for Timed<'_> {
+impl Timed {
+    fn note(&mut self, change: impl FnOnce(&mut Pending)) {
+        let acceptor = self.acceptor.upgrade();
+        if !acceptor.is_some_and(|acceptor| acceptor.edit(self.number, change)) {
+            self.acceptor = Weak::new();
+        }
+    }
+}
+
+impl Read for Timed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Only reads count. A write waits for the system's buffers, and 68 bytes always fit.
-        self.acceptor.edit(self.number, |peer| peer.since = Some(Instant::now()));
-        let read = self.transport.read(buffer);
-        self.acceptor.edit(self.number, |peer| {
+        // Only reads count. A write waits for the system's buffers, and a handshake always fits.
+        self.note(|peer| peer.since = Some(Instant::now()));
+        let read = self.reader.read(buffer);
+        self.note(|peer| {
             peer.waited += peer.since.take().map_or(Duration::ZERO, |since| since.elapsed());
         });
         read
     }
 }
 
-impl Write for Timed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.transport.write(bytes)
+impl ReadHalf for Timed {
+    fn set_deadline(&mut self, deadline: Instant) {
+        self.reader.set_deadline(deadline);
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.transport.flush()
+    fn has_ended(&self) -> bool {
+        self.reader.has_ended()
     }
 }
 
@@ -239,17 +245,15 @@ impl Acceptor {
         self.pending().retain(|peer| peer.number != number);
     }
 
-    /// Changes a peer. One that has been sent away is not on the list any more, and its thread is
-    /// about to find that out.
-    fn edit(&self, number: u64, change: impl FnOnce(&mut Pending)) {
-        if let Some(peer) = self.pending().iter_mut().find(|peer| peer.number == number) {
-            change(peer);
-        }
+    /// Changes a peer, and returns whether it is on the list. One that has been sent away is not,
+    /// and its thread is about to find that out.
+    fn edit(&self, number: u64, change: impl FnOnce(&mut Pending)) -> bool {
+        self.pending().iter_mut().find(|peer| peer.number == number).map(change).is_some()
     }
 
     /// Waits until there is room for one more from this address, or until one of the pending peers
-    /// has to go. With several sockets, each of their threads may let one in at the same time, so
-    /// the limit may be exceeded by one.
+    /// has to go. With several ways in, each of their threads may let one in at the same time, so
+    /// the limit may be exceeded by one for each.
     fn make_room(&self, newcomer: Origin) {
         while !self.closed.load(Ordering::SeqCst) {
             let mut pending = self.pending();
@@ -266,16 +270,16 @@ impl Acceptor {
         }
     }
 
-    /// Takes in connections until the acceptor is closed. Runs on the thread of one socket.
-    fn accept_all(self: &Arc<Acceptor>, socket: &TcpListener) {
+    /// Takes in connections until the acceptor is closed. Runs on the thread of one way in.
+    fn accept_all(self: &Arc<Acceptor>, way: &dyn Accept) {
         loop {
-            let accepted = socket.accept();
+            let accepted = way.accept();
             // The connection that woke us is our own (`wake`), or comes too late.
             if self.closed.load(Ordering::SeqCst) {
                 return;
             }
             match accepted {
-                Ok((stream, peer)) => self.receive(stream, peer),
+                Ok(transport) => self.receive(transport),
                 // The peer has gone while it was in the queue. The next one may be there.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 // No descriptor is free, most likely: others have theirs. One will be.
@@ -284,19 +288,17 @@ impl Acceptor {
         }
     }
 
-    /// Shakes hands on a thread of its own, which ends when the handshake does.
-    fn receive(self: &Arc<Acceptor>, stream: TcpStream, peer: SocketAddr) {
-        let origin = Origin::of(peer.ip());
+    /// Takes in a connection, and shakes hands on a thread of its own, which ends with the
+    /// handshake.
+    fn receive(self: &Arc<Acceptor>, transport: Transport) {
+        let origin = Origin::of(transport.peer.ip());
         // May wait. Meanwhile the system's queue fills, and then lets nobody in: the right place
         // for a flood.
         self.make_room(origin);
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let Ok(transport) = over_tcp(stream, Instant::now() + HANDSHAKE_TIMEOUT) else { return };
-        let transport = match &self.wrap {
-            Some(wrap) => wrap(transport),
-            None => transport,
-        };
         let hang_up = Arc::clone(&transport.hang_up);
+        let timed = Timed { reader: transport.reader, number, acceptor: Arc::downgrade(self) };
+        let transport = Transport { reader: Box::new(timed), ..transport };
         // Added here and not on its thread, or the next `make_room` would not see it yet.
         self.pending().push(Pending {
             number,
@@ -312,19 +314,12 @@ impl Acceptor {
         }
         let acceptor = Arc::clone(self);
         let work = move || {
-            let mut transport = transport;
-            // Set again: the thread may have waited for a core, which is not the peer's fault.
-            transport.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
-            let ours = acceptor.incoming.handshake();
-            let answered = answer(
-                &mut Timed { acceptor: &acceptor, number, transport: &mut transport },
-                &ours,
-            );
+            let met = acceptor.shake_hands(number, transport);
             // From here on it cannot be sent away for another peer.
             acceptor.remove(number);
             // A connection that failed is not worth a word: we hang up by dropping it.
-            if let Ok(theirs) = answered {
-                acceptor.incoming.met(Connection::new(transport, ours, theirs));
+            if let Ok(connection) = met {
+                acceptor.incoming.met(connection);
             }
         };
         // Without a thread, the connection is dropped.
@@ -336,6 +331,27 @@ impl Acceptor {
         {
             self.remove(number);
         }
+    }
+
+    /// Puts around a connection what belongs there, and shakes hands. All of it has one deadline.
+    fn shake_hands(
+        &self,
+        number: u64,
+        mut transport: Transport,
+    ) -> Result<Connection, HandshakeError> {
+        // Not the one that it came with: the thread may have waited for a core, which is not the
+        // peer's fault.
+        let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+        transport.set_deadline(deadline);
+        for wrap in &self.wraps {
+            transport = wrap(transport)?;
+        }
+        // The outermost one: a wiretap, for one, tells a hang-up of ours from one of theirs.
+        self.edit(number, |peer| peer.hang_up = Arc::clone(&transport.hang_up));
+        transport.set_deadline(deadline);
+        let ours = self.incoming.handshake();
+        let theirs = answer(&mut transport, &ours, self.incoming.names())?;
+        Ok(Connection::new(transport, ours, theirs))
     }
 }
 

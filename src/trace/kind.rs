@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 
 use super::client::Client;
 use super::stream::{self, Next};
-use super::{Context, Object, Placed, counted, s01, s02, s03, s04, s05, s06, s07, s08, s18};
+use super::{Context, Object, Placed, counted, s01, s02, s03, s04, s05, s06, s07, s08, s18, s20};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
 use crate::s05_messages::Message;
 use crate::s05_messages::kinds::MAX_MESSAGE_LENGTH;
 use crate::s18_udp_tracker::packet::{Answer, Family, PROTOCOL_ID, Request};
+use crate::s20_lsd::search::is_search;
 
 /// The most objects of a stream that are described.
 pub const MAX_OBJECTS: usize = 500;
@@ -37,6 +38,8 @@ pub enum Kind {
     Udp,
     /// A packet from or to a UDP tracker, over IPv6.
     Udp6,
+    /// A datagram of local service discovery.
+    BtSearch,
     /// A magnet link.
     Magnet,
     /// The URL of a tracker or of an announce.
@@ -50,7 +53,7 @@ pub enum Kind {
 }
 
 /// The kinds by name, with the phrase for each in a sentence.
-const NAMES: [(Kind, &str, &str); 15] = [
+const NAMES: [(Kind, &str, &str); 16] = [
     (Kind::Torrent, "torrent", "a .torrent file"),
     (Kind::Answer, "answer", "a tracker's answer"),
     (Kind::Extension, "extension", "an extension handshake"),
@@ -61,6 +64,7 @@ const NAMES: [(Kind, &str, &str); 15] = [
     (Kind::Stream, "stream", "one direction of a connection between peers"),
     (Kind::Udp, "udp", "a packet of a UDP tracker"),
     (Kind::Udp6, "udp6", "a packet of a UDP tracker over IPv6"),
+    (Kind::BtSearch, "bt-search", "a BT-SEARCH of local service discovery"),
     (Kind::Magnet, "magnet", "a magnet link"),
     (Kind::Url, "url", "a tracker's URL"),
     (Kind::PeerId, "peer-id", "a peer id"),
@@ -107,6 +111,9 @@ impl Kind {
         }
         if ["http://", "https://", "udp://"].iter().any(|scheme| text.starts_with(scheme)) {
             return Some(Kind::Url);
+        }
+        if is_search(bytes) {
+            return Some(Kind::BtSearch);
         }
         let named =
             bytes.iter().zip(PROTOCOL).take_while(|(found, expected)| found == expected).count();
@@ -171,6 +178,7 @@ impl Kind {
             Kind::Handshake => s04::handshake(bytes),
             Kind::Udp => udp(bytes, Family::V4),
             Kind::Udp6 => udp(bytes, Family::V6),
+            Kind::BtSearch => s20::search(bytes),
             Kind::Magnet => of_text(bytes, s06::magnet),
             Kind::Url => of_text(bytes, s03::url),
             Kind::PeerId => s03::peer_id(bytes),

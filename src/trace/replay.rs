@@ -16,7 +16,8 @@
 //! Times are not played: each message is sent as soon as it can be.
 //!
 //! # What is "the same"
-//! The client takes part as in the capture, with the same peer id. It must
+//! The client takes part as in the capture, with the same peer id, and with peer exchange only if
+//! it offered that. It must
 //!
 //! * send the same reserved bytes in its handshake;
 //! * send the same names and ids, `reqq` and `metadata_size` in its first extension

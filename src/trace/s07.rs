@@ -4,37 +4,23 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::peers::{peer_v4, peer_v6};
 use super::s01::{self, Meaning};
-use super::s08;
 use super::walk::Walk;
 use super::{Context, Object, excerpt, hex_text, quoted};
+use super::{s08, s19};
 use crate::s01_bencode::limits::TORRENT;
-use crate::s01_bencode::{Kind, Value, decode_prefix};
+use crate::s01_bencode::{Kind, decode_prefix};
 use crate::s07_extension::kept::LIMITS;
 use crate::s07_extension::{ExtensionError, ExtensionHandshake, dont_have};
 use crate::s08_metadata::message::MetadataMessage;
+use crate::s19_pex;
 
 /// The name of a message whose extension only the receiver knows.
 const UNKNOWN: &str = "extension message";
 
-/// Peers that the sender has met or lost since its last message of this kind (BEP 11).
-const PEX: &str = "ut_pex";
 /// A value of the extension handshake, sent again because it has changed.
 const UPLOAD_ONLY: &str = "upload_only";
 const UPLOAD_ONLY_MEANS: &str = "BEP 21: 1 wants no more pieces";
-
-/// The lists of addresses in a `ut_pex` message, and the size of an address in bytes.
-const PEX_LISTS: [(&str, usize); 4] =
-    [("added", 6), ("added6", 18), ("dropped", 6), ("dropped6", 18)];
-/// The meaning of the bits in `added.f`, which has a byte for each peer in `added`.
-const PEX_FLAGS: [&str; 5] = [
-    "prefers encryption",
-    "a seed or upload only",
-    "speaks uTP",
-    "speaks ut_holepunch",
-    "the sender has dialed it",
-];
 
 /// Describes the payload of an extension handshake: the dictionary.
 pub fn handshake(bytes: &[u8]) -> Object {
@@ -93,10 +79,10 @@ pub(super) fn extended(walk: &mut Walk, context: &Context) -> Option<String> {
         _ if id == 0 => handshake(payload),
         Some(s08::NAME) => s08::message(payload),
         Some(dont_have::NAME) => lost(payload),
-        Some(PEX) => met(payload),
+        Some(s19_pex::NAME) => s19::message(payload),
         Some(UPLOAD_ONLY) => upload_only(payload),
         None if MetadataMessage::decode(payload).is_ok() => s08::message(payload),
-        None if looks_like_pex(payload) => met(payload),
+        None if s19::looks_like_one(payload) => s19::message(payload),
         None if payload.len() == 4 => lost(payload),
         _ => other(payload, known),
     };
@@ -134,74 +120,6 @@ fn upload_only(payload: &[u8]) -> Object {
     walk.object.summary =
         now.map(|now| if now == 0 { "no" } else { "yes" }.to_owned()).unwrap_or_default();
     walk.end()
-}
-
-fn looks_like_pex(payload: &[u8]) -> bool {
-    decode_prefix(payload).is_ok_and(|top| {
-        PEX_LISTS.iter().any(|(key, _)| top.get(key).is_some_and(|list| list.bytes().is_some()))
-    })
-}
-
-/// Describes `ut_pex`.
-fn met(payload: &[u8]) -> Object {
-    let mut object = Object::new(PEX, payload.len(), 7, "BEP 11");
-    s01::whole(&mut object, payload, pex_lexicon);
-    let Ok(top) = decode_prefix(payload) else { return object };
-    if top.dictionary().is_none() {
-        object.break_at(0..payload.len(), "a dictionary", top.type_name());
-    }
-    let (mut added, mut dropped) = (0, 0);
-    for (key, size) in PEX_LISTS {
-        let Some(list) = top.get(key) else { continue };
-        match list.bytes() {
-            Some(peers) if peers.len() % size == 0 => {
-                *if key.starts_with("added") { &mut added } else { &mut dropped } +=
-                    peers.len() / size;
-            }
-            Some(peers) => {
-                let expected = format!("{key} to be a multiple of {size} bytes");
-                object.break_field(key, expected, super::counted(peers.len(), "byte"));
-            }
-            None => object.break_field(key, format!("{key} to be a byte string"), list.type_name()),
-        }
-        let flags = format!("{key}.f");
-        let expected = list.bytes().map_or(0, |peers| peers.len() / size);
-        if let Some(found) =
-            top.get(&flags).and_then(Value::bytes).filter(|flags| flags.len() != expected)
-        {
-            let expected =
-                format!("{flags} to be {}, one a peer", super::counted(expected, "byte"));
-            object.break_field(&flags, expected, super::counted(found.len(), "byte"));
-        }
-    }
-    object.summary = format!("{added} added, {dropped} dropped");
-    object
-}
-
-/// Returns the meaning of a `ut_pex` message's keys.
-fn pex_lexicon(path: &str, value: &Kind) -> Meaning {
-    let Kind::Bytes(_) = value else { return Meaning::default() };
-    let list = |note: &str, size| {
-        let show = if size == 6 { peer_v4 } else { peer_v6 };
-        Meaning { note: note.to_owned(), ..Meaning::items("peer", size, show) }
-    };
-    match path {
-        "added" => list("peers that the sender has met, IPv4", 6),
-        "added6" => list("the same, IPv6", 18),
-        "dropped" => list("peers that the sender has lost, IPv4", 6),
-        "dropped6" => list("the same, IPv6", 18),
-        "added.f" | "added6.f" => Meaning {
-            note: "a byte of flags for each".to_owned(),
-            ..Meaning::items("flags of peer", 1, pex_flags)
-        },
-        _ => Meaning::default(),
-    }
-}
-
-fn pex_flags(byte: &[u8]) -> (String, String) {
-    let flags = byte.first().copied().unwrap_or_default();
-    let names = (0..).zip(PEX_FLAGS).filter(|(bit, _)| flags >> bit & 1 == 1).map(|(_, name)| name);
-    (format!("0x{flags:02x}"), names.collect::<Vec<_>>().join("; "))
 }
 
 /// Describes a message of an unknown extension: bencode, or just bytes.

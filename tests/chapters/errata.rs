@@ -2,6 +2,14 @@
 
 use super::markdown::{documents, root};
 
+/// The files of a test target.
+fn texts(target: &str) -> impl Iterator<Item = String> {
+    let top = root().join(format!("tests/{target}.rs"));
+    let parts = std::fs::read_dir(root().join("tests").join(target)).into_iter().flatten();
+    let parts = parts.map(|entry| entry.expect("the folder can be read").path());
+    std::iter::once(top).chain(parts).map(|path| std::fs::read_to_string(path).unwrap_or_default())
+}
+
 /// A test is named as `s04_handshake::a_test`.
 #[test]
 fn every_test_that_the_errata_name_exists() {
@@ -20,9 +28,7 @@ fn every_test_that_the_errata_name_exists() {
             .collect();
         rows += usize::from(!named.is_empty());
         for (file, test) in named {
-            let text = std::fs::read_to_string(root().join(format!("tests/{file}.rs")))
-                .unwrap_or_default();
-            if !text.contains(&format!("fn {test}(")) {
+            if !texts(file).any(|text| text.contains(&format!("fn {test}("))) {
                 wrong.push(format!("docs/errata.md:{number}: there is no {file}::{test}"));
             }
         }

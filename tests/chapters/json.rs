@@ -361,6 +361,8 @@ fn long_commands(page: &mut Page, folder: &Path) {
     other.event("completed");
     page.meet_all("magnet_download", &other.end());
     page.meet_all("seed", &seed.end());
+    // What the two have printed is still in their files.
+    page.run(folder, &["swarm_sheet", ".seed", ".magnet_download"], 0);
     let announce = Beside::start(folder, &["announce", &link]);
     announce.event("announced");
     announce.event("failed");
@@ -424,6 +426,13 @@ fn labs(page: &mut Page, folder: &Path) {
     {
         lab.event(event);
     }
+    page.meet_all("lab", &lab.end());
+
+    let lab = Beside::start(folder, &["lab", "--seeders", "2", "--size", "256KiB"]);
+    let started = lab.event("started");
+    let (torrent, seeder) = (&started["torrents"][0], &started["peers"][0]);
+    let [torrent, seeder] = [torrent, seeder].map(|it| it.as_str().expect("text"));
+    page.run(folder, &["pex_peers", torrent, seeder], 0);
     page.meet_all("lab", &lab.end());
 
     let tracker = Beside::start(folder, &["tracker", "--listen", "127.0.0.1:0"]);

@@ -31,6 +31,10 @@ fn failure(command: &str, lab: &Lab) -> Option<String> {
         .expect("the folder takes a link");
     let command = Addresses::of(lab, false).real(command);
     let name = command.split(' ').nth(1).unwrap_or_default();
+    // It asks whatever network this machine is on; tests/s20_lsd runs it in one of its own.
+    if name == "lsd_peers" {
+        return None;
+    }
     let (printed, code) = if ENDLESS.contains(&name) {
         // Its first line is there: it handles Ctrl-C since before that.
         let (job, first) = Job::start(&command, 1, folder.path());

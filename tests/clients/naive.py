@@ -10,12 +10,14 @@ import os
 import socket
 import struct
 import sys
+import time
 import urllib.parse
 import urllib.request
 
 BLOCK = 16384
 ME = b"-NV0001-" + os.urandom(6).hex().encode()
 UT_METADATA = 7  # the id by which we want to be sent metadata messages
+UT_PEX = 77
 
 
 def decode(data, at=0):
@@ -64,6 +66,7 @@ class Torrent:
     def __init__(self, raw_info, trackers):
         info, _ = decode(raw_info)
         self.trackers, self.info_hash = trackers, hashlib.sha1(raw_info).digest()
+        self.private = info.get(b"private") == 1
         self.files = [(f[b"path"], f[b"length"]) for f in info.get(b"files", [])]
         self.length = info[b"length"] if b"length" in info else sum(n for _, n in self.files)
         self.piece_length, hashes = info[b"piece length"], info[b"pieces"]
@@ -102,10 +105,18 @@ def find_peers(trackers, info_hash, left):
             for i in range(0, len(peers), 6)]
 
 
+def unpack(data, family, size):
+    for i in range(0, len(data), size):
+        host = socket.inet_ntop(family, data[i:i + size - 2])
+        port = struct.unpack(">H", data[i + size - 2:i + size])[0]
+        if port > 0:
+            yield ("%s:%d" if size == 6 else "[%s]:%d") % (host, port)
+
+
 class Peer:
     def __init__(self, address, info_hash, extensions=False):
         self.socket = socket.create_connection(address, 5)
-        self.choked, self.has, self.metadata_id = True, None, None
+        self.choked, self.has, self.metadata_id, self.pex_id = True, None, None, None
         reserved = bytearray(8)
         if extensions:
             reserved[5] |= 0x10
@@ -143,11 +154,12 @@ class Peer:
         if number == 20 and payload[0] == 0:
             theirs, _ = decode(payload[1:])
             self.metadata_id = theirs[b"m"].get(b"ut_metadata", 0)
+            self.pex_id = theirs[b"m"].get(b"ut_pex", 0)
         return number, payload
 
     def shake_extensions(self):
         """Sends the extension handshake, and waits for the peer's."""
-        self.send(20, b"\0" + encode({b"m": {b"ut_metadata": UT_METADATA}}))
+        self.send(20, b"\0" + encode({b"m": {b"ut_metadata": UT_METADATA, b"ut_pex": UT_PEX}}))
         while self.extensible and self.metadata_id is None:
             self.receive()
 
@@ -164,6 +176,19 @@ class Peer:
             total = head[b"total_size"]
             data += payload[1 + end:]
         return data
+
+    def others(self):
+        """Waits until the peer names others."""
+        if not self.pex_id:
+            sys.exit("the peer does not speak ut_pex")
+        peers = []
+        while not peers:
+            number, payload = self.receive()
+            if number == 20 and payload[0] == UT_PEX:
+                named, _ = decode(payload[1:])
+                peers += unpack(named.get(b"added", b""), socket.AF_INET, 6)
+                peers += unpack(named.get(b"added6", b""), socket.AF_INET6, 18)
+        return peers
 
     def piece(self, torrent, index):
         """Fetches one piece, a block at a time."""
@@ -206,6 +231,40 @@ def join(source):
     if hashlib.sha1(raw_info).digest() != info_hash:
         sys.exit("the info dictionary has the wrong hash")
     return peer, Torrent(raw_info, trackers)
+
+
+GROUP = "239.192.152.143"
+
+
+def neighbors(info_hash, network):
+    """Returns who in this room has the torrent."""
+    room, card = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.inet_aton(network)
+    room.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    room.bind(("", 6771))
+    room.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(GROUP) + card)
+    room.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, card)
+    cookie, found, end = os.urandom(4).hex(), [], time.monotonic() + 4
+    text = "BT-SEARCH * HTTP/1.1\r\nHost: %s:6771\r\nPort: 6881\r\nInfohash: %s\r\ncookie: %s\r\n\r\n\r\n"
+    room.sendto((text % (GROUP, info_hash.hex(), cookie)).encode(), (GROUP, 6771))
+    while time.monotonic() < end:
+        room.settimeout(max(0.01, end - time.monotonic()))
+        try:
+            data, sender = room.recvfrom(65536)
+        except socket.timeout:
+            break
+        lines = data.decode("latin-1").split("\r\n")
+        if len(data) > 1400 or not lines[0].startswith("BT-SEARCH ") or "" not in lines[1:-1]:
+            continue
+        headers = [line.partition(":") for line in lines[1:]]
+        headers = [(name.strip().lower(), value.strip()) for name, _, value in headers]
+        hashes = [value.lower() for name, value in headers if name == "infohash"]
+        port = next((int(value) for name, value in headers if name == "port" and value.isdigit()), 0)
+        if ("cookie", cookie) in headers or info_hash.hex() not in hashes or not 0 < port < 65536:
+            continue
+        address = "%s:%d" % (sender[0], port)
+        if address not in found:
+            found.append(address)
+    return found
 
 
 def describe(torrent):
@@ -267,6 +326,23 @@ def main(command, *words):
         peer, torrent = join(source)
         save_all(torrent, out, b"".join(peer.piece(torrent, i) for i in range(len(torrent.hashes))))
         print("Downloaded %s to %s." % (source, out))
+    elif command == "pex_peers":
+        host, _, port = words[1].rpartition(":")
+        peer = Peer((host, int(port)), read_torrent(words[0]).info_hash, extensions=True)
+        peer.shake_extensions()
+        try:
+            print(*peer.others(), sep="\n")
+        except socket.timeout:
+            sys.exit("the peer has named nobody")
+    elif command == "lsd_peers":
+        _, network, source = words
+        torrent = read_torrent(source)
+        if torrent.private:
+            sys.exit("the torrent is private")
+        found = neighbors(torrent.info_hash, network)
+        if not found:
+            sys.exit("nobody in this room has it")
+        print(*found, sep="\n")
     else:
         sys.exit("unknown command: " + command)
 

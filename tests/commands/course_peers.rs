@@ -211,10 +211,11 @@ fn handshake_prints_the_peer_id_and_sends_68_bytes_with_nothing_reserved() {
         Run::new(["handshake", "--timeout", "60"]).arg(file).arg(peer.address().to_string()).run();
     outcome.prints("Peer ID: 2d4650303030312d303132333435363738396162\n");
     let talk = peer.only_talk();
-    assert_eq!(talk.raw.len(), 68, "the handshake and nothing else: {:02x?}", talk.raw);
-    assert_eq!(&talk.raw[..20], b"\x13BitTorrent protocol");
-    assert_eq!(talk.raw[20..28], [0, 0, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(talk.raw[28..48], torrent.info_hash);
+    let raw = talk.raw();
+    assert_eq!(raw.len(), 68, "the handshake and nothing else: {raw:02x?}");
+    assert_eq!(&raw[..20], b"\x13BitTorrent protocol");
+    assert_eq!(raw[20..28], [0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(raw[28..48], torrent.info_hash);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::support::bencode::{bytes, dict, int, list};
 use crate::support::udp_tracker::{action, answer, good};
 use crate::support::{
     After, Blocks, Deed, FakePeer, FakeTracker, FakeUdpTracker, Greeting, Metadata, Plan, Recipe,
-    Reply, Torrent, Unchoke, dead_address, folder,
+    Reply, Torrent, Unchoke, dead_address, folder, wire,
 };
 use tempfile::TempDir;
 
@@ -66,6 +66,10 @@ impl Scene {
         );
         self.write("captured.torrent", include_bytes!("../data/captures/captured.torrent"));
         self.write("notes.txt", "these are notes");
+        self.write(
+            "ada.json",
+            "{\"event\":\"done\",\"info_hash\":\"aa\",\"peer_id\":\"bb\",\"from\":[],\"to\":[]}",
+        );
         self.write("album/one.txt", "one");
         self.write("linked/one.txt", "one");
         fs::create_dir(self.path("empty")).expect("the test's folder takes a folder");
@@ -322,6 +326,9 @@ fn broken_torrent(name: &str) -> Option<Vec<u8>> {
                 ]),
             )])
         }
+        "private" => {
+            Recipe::single("t", 4, b"one".to_vec()).extra("private", int(1)).build().file(None)
+        }
         "album" => {
             Recipe::files("album", 4, &[("one.txt", b"one".to_vec()), ("two.txt", b"two".to_vec())])
                 .build()
@@ -330,6 +337,9 @@ fn broken_torrent(name: &str) -> Option<Vec<u8>> {
         _ => return None,
     })
 }
+
+/// The extension handshake of a peer that speaks ut_pex.
+const PEX_GREETING: &[u8] = b"d1:md6:ut_pexi7eee";
 
 /// A peer that behaves in one way.
 fn plan(name: &str, torrent: &Torrent) -> Plan {
@@ -375,6 +385,11 @@ fn plan(name: &str, torrent: &Torrent) -> Plan {
         "silent metadata" => plan.metadata(Metadata::Silent),
         "garbled greeting" => plan.greets(*b"d1:mi1"),
         "list greeting" => plan.greets(*b"le"),
+        "lonely" => plan.greets(PEX_GREETING),
+        "babbling" => {
+            let said = [wire::extended(0, PEX_GREETING), wire::extended(1, b"junk")];
+            plan.after(After::Say(said.concat()))
+        }
         other => panic!("no peer is {other:?}"),
     }
 }

@@ -215,7 +215,7 @@ fn no_tracker_and_no_peer_is_an_error_at_once() {
         Run::new(["download_piece", "-o"]).arg(folder.path().join("p")).arg(&file).arg("0").run();
     piece.fails(&[4, 5]);
     Run::new(["magnet_info", &torrent.magnet(&[])]).run().fails(&[4, 5]);
-    Run::new(["magnet_download", "-o"])
+    Run::new(["magnet_download", "--no-lsd", "-o"])
         .arg(folder.path().join("o"))
         .arg(torrent.magnet(&[]))
         .run()

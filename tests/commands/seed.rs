@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A tracker that names every peer that has announced itself and has not stopped.
-fn meeting_place() -> FakeTracker {
+pub fn meeting_place() -> FakeTracker {
     let known: Arc<Mutex<Vec<SocketAddr>>> = Arc::default();
     FakeTracker::start(move |target, _| {
         let value = |key: &str| {

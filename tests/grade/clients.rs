@@ -1,4 +1,4 @@
-//! Clients that are not ours, graded: a naive one in Python, and a careful one in C.
+//! Clients that are not ours, graded: three in Python, one of them naive, and one in C.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,52 @@ pub const NAIVE_LOSES: &str = "
     8.8 8.9 8.12 8.14 8.15
     9.6 9.7 9.11 9.12 9.14 9.15 9.17 9.18";
 
+/// A client in Python, and a table of copies of it with a mistake each.
+pub struct Client {
+    pub program: &'static str,
+    pub mistakes: &'static str,
+    /// The checks that it does not pass itself.
+    pub loses: &'static str,
+    /// The stages that it has.
+    stages: &'static str,
+}
+
+/// The clients in Python. That of trackers is first: its mistakes wait longest.
+pub const PYTHON: [Client; 3] = [
+    Client { program: "trackers.py", mistakes: "trackers.txt", loses: "", stages: "3 13 18" },
+    Client {
+        program: "careful.py",
+        mistakes: "careful.txt",
+        loses: "",
+        stages: "1 2 4 5 6 7 8 9 10 12 15 16 17",
+    },
+    Client {
+        program: "naive.py",
+        mistakes: "mistakes.txt",
+        loses: NAIVE_LOSES,
+        stages: "1 2 3 4 5 6 7 8 9 19 20",
+    },
+];
+
 /// A file in `tests/clients/`.
 pub fn client(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
 }
 
+/// Python itself: `python3` may be a script that looks for it, each time that it is started.
+pub fn python() -> Option<PathBuf> {
+    let words = ["-c", "import sys; print(sys.executable)"];
+    let output = Command::new("python3").args(words).output();
+    let path = output.ok().and_then(|output| String::from_utf8(output.stdout).ok());
+    let path = path.map(|path| PathBuf::from(path.trim())).filter(|path| path.is_file());
+    if path.is_none() {
+        println!("skipped: there is no python3");
+    }
+    path
+}
+
 /// Whether this program can be started.
-pub fn is_there(program: &str) -> bool {
+fn is_there(program: &str) -> bool {
     let there = Command::new(program).arg("--version").output().is_ok();
     if !there {
         println!("skipped: there is no {program}");
@@ -72,11 +111,14 @@ fn lost(options: &[&str], client: &[&Path], expected: &BTreeSet<String>) -> BTre
 }
 
 #[test]
-fn the_naive_client_loses_only_what_it_is_careless_about() {
-    if is_there("python3") {
-        let expected = NAIVE_LOSES.split_whitespace().map(str::to_owned).collect();
-        let naive = [Path::new("python3"), &client("naive.py")];
-        assert_eq!(lost(&["--until", "9"], &naive, &expected), expected);
+fn each_client_in_python_loses_only_what_it_is_careless_about() {
+    let Some(python) = python() else { return };
+    for Client { program, loses, stages, .. } in &PYTHON {
+        let expected = loses.split_whitespace().map(str::to_owned).collect();
+        let stages = stages.split(' ').flat_map(|stage| ["--stage", stage]);
+        let command = [&*python, &client(program)];
+        let found = lost(&stages.collect::<Vec<_>>(), &command, &expected);
+        assert_eq!(found, expected, "{program}");
     }
 }
 
@@ -87,5 +129,19 @@ fn a_client_in_c_passes_all_of_stages_1_to_5() {
         let built = Command::new("cc").arg("-o").arg(&program).arg(client("small.c")).status();
         assert!(built.expect("cc was there a moment ago").success(), "small.c compiles");
         assert_eq!(lost(&["--until", "5"], &[&program], &BTreeSet::new()), BTreeSet::new());
+    }
+}
+
+#[test]
+fn a_client_that_has_not_got_so_far_is_told_nothing_of_what_a_peer_did() {
+    let folder = crate::support::folder();
+    let client = super::scripts::script(folder.path(), "client", super::scripts::STRINGS);
+    for check in ["4.3", "5.3", "5.5", "8.4", "9.5", "9.7", "12.7", "15.4"] {
+        let report = graded(&["--check", check], &[&client]);
+        let hint = checks(&report)[0]["hint"].as_str();
+        // It is told that it has not begun, by what it asked or by how it ended.
+        let not_begun = ["neither the tracker nor a peer", "a subcommand that it does not have"];
+        let is_right = hint.is_none_or(|hint| not_begun.iter().any(|words| hint.contains(words)));
+        assert!(is_right, "{report:#}");
     }
 }

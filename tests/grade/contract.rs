@@ -11,9 +11,16 @@ fn page() -> String {
     std::fs::read_to_string(path).expect("the page is there")
 }
 
-fn listed() -> Vec<Value> {
+/// All checks, as `grade --list` describes them.
+pub fn listed() -> Vec<Value> {
+    listed_with(&[])
+}
+
+/// Those of them that options choose.
+fn listed_with(options: &[&str]) -> Vec<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_piecemeal"))
         .args(["grade", "--list", "--json"])
+        .args(options)
         .output()
         .expect("the program can be started");
     let list: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -54,4 +61,18 @@ fn the_page_has_a_row_for_each_stage_with_checks() {
     let rows = table(&page(), "| stage | subcommand and arguments | chapter |");
     let rows: BTreeSet<u64> = rows.iter().filter_map(|row| row[0].parse().ok()).collect();
     assert_eq!(rows, stages);
+}
+
+#[test]
+fn ids_and_ranges_of_them_choose_checks_each_once_and_in_order() {
+    let chosen = |options: &[&str]| -> Vec<String> {
+        let ids = listed_with(options).into_iter();
+        ids.map(|check| check["id"].as_str().expect("it has an id").to_owned()).collect()
+    };
+    let some = ["1.1", "1.2", "1.3", "1.8", "4.1"];
+    assert_eq!(chosen(&["--check", "4.1,1.1-1.3,1.8"]), some);
+    assert_eq!(chosen(&["--check", "1.2-1.3,1.1-1.2", "--check", "4.1,1.8"]), some);
+    let last = listed().iter().filter(|check| check["stage"] == 1).count();
+    let over = chosen(&["--check", &format!("1.{last}-2.1")]);
+    assert_eq!(over, [format!("1.{last}"), "2.1".to_owned()], "from one stage into the next");
 }

@@ -12,13 +12,15 @@ then printf '"%s"\n' "$text"
 else echo 'not a string' >&2; exit 1
 fi"#;
 
-/// Writes a program; returns its path.
+/// Writes a program; returns its path. It is put in place whole, as editors do: the one that
+/// it takes the place of may just be starting, and could not be written then.
 pub fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
     std::fs::create_dir_all(folder).expect("the folder can be made");
-    let path = folder.join(name);
-    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("the script can be written");
+    let (path, new) = (folder.join(name), folder.join(format!(".{name}.new")));
+    std::fs::write(&new, format!("#!/bin/sh\n{text}\n")).expect("the script can be written");
     let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(&path, executable).expect("it is ours");
+    std::fs::set_permissions(&new, executable).expect("it is ours");
+    std::fs::rename(&new, &path).expect("it is the same folder");
     path
 }
 

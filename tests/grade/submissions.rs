@@ -4,6 +4,7 @@
 use super::classes::{Class, student};
 use super::scripts::{STRINGS, assert_gone, unique};
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -58,20 +59,28 @@ fn note<'a>(json: &'a Value, name: &str) -> &'a str {
 fn a_folder_without_a_program_is_told_what_it_lacks() {
     let class = Class::new();
     let folder = class.path("class");
-    for name in ["empty", "bare", "closed", "nested"] {
+    for name in ["empty", "bare", "closed", "nested", "windows", "deeper/client"] {
         std::fs::create_dir_all(folder.join(name)).expect("the folder can be made");
     }
     std::fs::write(folder.join("bare/readme"), "x").expect("it can be written");
     std::fs::write(folder.join("closed/run"), "#!/bin/sh\nexit 1\n").expect("it can be written");
+    for name in ["windows", "deeper/client"] {
+        let file = folder.join(name).join("run");
+        std::fs::write(&file, "#!/bin/sh\r\nexit 1\r\n").expect("it can be written");
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).expect("it is ours");
+    }
+    std::fs::write(folder.join("late.zip"), "PK").expect("it can be written");
     std::fs::create_dir(folder.join("nested/run")).expect("the folder can be made");
     std::os::unix::fs::symlink("/etc", folder.join("link")).expect("links can be made");
     let class = class.student("broken", "if then fi )").student("absent", "exec /no/such/python");
-    let (_, json) = between_good_ones(class, 60);
+    let (class, json) = between_good_ones(class, 60);
     for (name, words) in [
         ("empty", "the folder is empty"),
         ("bare", "there is no program `run`"),
         ("closed", "`run` is not executable"),
         ("nested", "`run` is a folder"),
+        ("windows", "`run` has Windows line ends"),
+        ("deeper", "there is no `run` in its folder, but one in client/"),
         ("link", "it is a link"),
         ("absent", "cannot be started"),
     ] {
@@ -79,6 +88,19 @@ fn a_folder_without_a_program_is_told_what_it_lacks() {
         assert_eq!(student(&json, name)["points"], 0);
     }
     assert_eq!(student(&json, "broken")["points"], 0);
+    let notes = json["notes"].as_array().into_iter().flatten();
+    let late = notes.filter(|note| *note == "late.zip is no folder: passed over").count();
+    assert_eq!(late, 1, "{json:#}");
+    let report = class.read("students/closed.md");
+    assert!(
+        report.contains("**0 of 2 points**") && report.contains("| 0 of 2 | 0 | 2 |"),
+        "{report}"
+    );
+    assert_eq!(
+        report.matches("chmod +x").count(),
+        2,
+        "in a note, and once for all checks: {report}"
+    );
 }
 
 #[test]
@@ -194,7 +216,7 @@ fn a_submission_cannot_reach_anything_but_its_own_folder() {
     assert_eq!(student(&json, "spy")["points"], 2, "{}", class.read("students/spy.md"));
     let vandal = student(&json, "vandal");
     let said = class.read("students/vandal.md");
-    assert!(vandal["points"] == 0 && vandal["checks"]["1.1"] == "failed", "{said}");
+    assert!(vandal["points"] == 0 && vandal["checks"]["1.1"] != "passed", "{said}");
 }
 
 #[test]

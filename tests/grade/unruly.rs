@@ -1,8 +1,9 @@
 //! Clients that do not end, do not stop, or do not clean up: each check is over in time, and nothing
 //! stays.
 
+use super::clients::{client, python};
 use super::scripts::{STRINGS, assert_gone, script, unique, with_argument};
-use crate::support::{Outcome, Run, folder};
+use crate::support::{Outcome, Run, Running, folder};
 use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -61,22 +62,80 @@ fn a_client_that_ignores_every_polite_signal_is_ended() {
 }
 
 #[test]
+fn a_client_that_never_ends_is_not_asked_forever() {
+    let folder = folder();
+    let client = script(folder.path(), "client", "while :; do sleep 1; done");
+    // Several run at a time, so a few more than 3.3 have begun when the third chance is over.
+    let ids = "1.1 1.2 1.3 2.1 2.2 2.3 3.1 3.2 3.3 4.1 4.2 4.3 4.4 4.5 4.6 4.7 4.8 5.1 5.2 5.3";
+    let options: Vec<&str> = ids.split(' ').flat_map(|id| ["--check", id]).collect();
+    let outcome = grade(folder.path(), &client, &[&["--json"], &options[..]].concat());
+    let report: Value = serde_json::from_slice(&outcome.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {outcome}"));
+    let message = |place: usize| report["checks"][place]["message"].as_str().unwrap_or_default();
+    assert!(!message(8).contains("not tried"), "3.3 is the third chance: {report:#}");
+    assert!(message(19).contains("not tried"), "{report:#}");
+}
+
+/// The peak of its memory in KiB, and how it ended.
+fn peak(mut running: Running) -> (u64, Outcome) {
+    let begun = Instant::now();
+    let mut most = 0;
+    while !running.is_over() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "it does not end");
+        most = most.max(running.status("VmHWM").unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (most, running.finish())
+}
+
+#[test]
 fn a_flood_takes_neither_memory_nor_time() {
     let folder = folder();
     let client = script(folder.path(), "client", "yes flood; yes flood >&2; exit 0");
     let word = client.to_string_lossy().into_owned();
-    let begun = Instant::now();
-    let mut running = Run::new(["grade", "--seed", "7", "--check", "1.1", "--"]).arg(&word).start();
-    let mut most = 0;
-    while !running.is_over() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it does not end");
-        most = most.max(running.status("VmHWM").unwrap_or(0));
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let outcome = running.finish();
+    let run = Run::new(["grade", "--seed", "7", "--check", "1.1", "--"]).arg(&word).start();
+    let (most, outcome) = peak(run);
     assert_eq!(outcome.code, Some(1), "{outcome}");
     assert!(most < 64 << 10, "{most} KiB");
     assert!(outcome.stdout.len() < 10_000, "{} bytes", outcome.stdout.len());
+}
+
+/// A client whose every connection to a peer begins with a flood of these messages. 64 rounds are
+/// some megabytes. 14 are less than one, so that nothing is lost of them.
+fn flooding(messages: &str, rounds: usize) -> String {
+    let end = "        self.extensible = bool(theirs[25] & 0x10)\n";
+    let flood = format!(
+        "        for _ in range({rounds}):\n            self.socket.sendall({messages})\n        sys.exit(\"enough\")\n"
+    );
+    let naive = std::fs::read_to_string(client("naive.py")).expect("it is there");
+    assert_eq!(naive.matches(end).count(), 1, "where the handshakes are done");
+    naive.replace(end, &format!("{end}{flood}"))
+}
+
+#[test]
+fn a_flood_of_a_peer_takes_no_memory() {
+    let Some(python) = python() else { return };
+    let haves = "struct.pack(\">IBI\", 5, 4, 0) * 7000";
+    let chokes = "struct.pack(\">IB\", 1, 0) * 12600";
+    let requests = "struct.pack(\">IBIII\", 13, 6, 0, 0, 16384) * 3700";
+    for (messages, rounds, words) in [
+        (haves, 64, "bytes of you"),
+        (haves, 14, "bytes of you"),
+        (chokes, 64, "bytes of you"),
+        (requests, 64, "it asks while it is choked"),
+    ] {
+        let folder = folder();
+        let file = folder.path().join("client.py");
+        std::fs::write(&file, flooding(messages, rounds)).expect("the folder takes a file");
+        let ids = "5.1 5.3 5.4 5.9 8.1 8.2 9.1 9.5 9.12 9.18 15.1 15.2 15.5";
+        let ids = ids.split(' ').flat_map(|id| ["--check", id]);
+        let run = Run::new(["grade", "--json", "--seed", "7"]);
+        let run = ids.fold(run, |run, word| run.arg(word)).arg("--").arg(&python).arg(&file);
+        let (most, outcome) = peak(run.within(120).start());
+        assert_eq!(outcome.code, Some(1), "{outcome}");
+        assert!(outcome.out().contains(words), "the flood came: {outcome}");
+        assert!(most < 64 << 10, "{rounds} times {messages}: {most} KiB");
+    }
 }
 
 #[test]

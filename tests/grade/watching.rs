@@ -1,12 +1,12 @@
 //! `grade --watch`: a change of the client is seen, and only a change.
 
-use super::scripts::{STRINGS, script};
+use super::scripts::{STRINGS, script, unique, with_argument};
 use crate::support::{Run, Running, folder};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A watch whose output is read line by line.
 struct Watch {
@@ -16,8 +16,14 @@ struct Watch {
 
 impl Watch {
     fn start(folder: &Path, client: &Path) -> Watch {
+        Watch::of(&["--check", "1.1", "--check", "1.2"], folder, client)
+    }
+
+    fn of(checks: &[&str], folder: &Path, client: &Path) -> Watch {
         let mut child = Command::new(env!("CARGO_BIN_EXE_piecemeal"))
-            .args(["grade", "--watch", "--seed", "7", "--check", "1.1", "--check", "1.2", "--"])
+            .args(["grade", "--watch", "--seed", "7"])
+            .args(checks)
+            .arg("--")
             .arg(client)
             .current_dir(folder)
             .stdin(Stdio::null())
@@ -95,15 +101,42 @@ fn a_change_runs_the_next_check_first_and_then_all() {
 }
 
 #[test]
+fn a_save_ends_the_round_that_runs() {
+    let (folder, word) = (folder(), unique());
+    // It starts as others do, and then each check has it wait until its time is over.
+    let text = format!("[ \"$2\" = le ] && exit 1; sleep {word}");
+    let client = script(folder.path(), "client", &text);
+    let watch = Watch::of(&["--stage", "1"], folder.path(), &client);
+    let begun = Instant::now();
+    while with_argument(&format!("sleep {word}")).is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no check begins");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    script(folder.path(), "client", STRINGS);
+    let cut = watch.until("a file was saved").join("\n");
+    assert!(!cut.contains("waits for a change") && !cut.contains("was stopped"), "{cut}");
+    let next = watch.round();
+    assert!(next.contains("1.2 ") && !next.contains("1.1 "), "1.1 is passed: {next}");
+}
+
+#[test]
 fn a_file_that_the_client_writes_itself_does_not_run_it_forever() {
-    let folder = folder();
-    let client = script(folder.path(), "client", "date +%N >> own.log; exit 1");
-    std::fs::write(folder.path().join("own.log"), "").expect("the folder can be written");
-    let watch = Watch::start(folder.path(), &client);
-    watch.round();
-    // One more round, since it might have been an editor. Then it is known.
-    watch.round();
-    assert!(watch.lines.recv_timeout(WAITS).is_err(), "it has run again");
+    // One writes it each time, the other only when there is something to do.
+    for (word, rounds) in [("le", 1..=1), ("none", 2..=8)] {
+        let folder = folder();
+        let text = format!("[ \"$2\" = le ] && [ {word} != le ] || date +%N >> own.log; exit 1");
+        let client = script(folder.path(), "client", &text);
+        std::fs::write(folder.path().join("own.log"), "").expect("the folder can be written");
+        let watch = Watch::start(folder.path(), &client);
+        watch.round();
+        let mut count = 1;
+        // It might have been an editor. Then it is known.
+        while let Ok(line) = watch.lines.recv_timeout(WAITS) {
+            count += u32::from(line.contains("waits for a change"));
+            assert!(count <= *rounds.end(), "it runs on and on");
+        }
+        assert!(rounds.contains(&count), "{word}: {count} rounds");
+    }
 }
 
 #[test]

@@ -106,6 +106,7 @@ fn unescaped(text: &str) -> String {
             "lt" => '<',
             "gt" => '>',
             "quot" => '"',
+            "#39" => '\'',
             _ => panic!("no such reference: &{name};"),
         });
         rest = behind;

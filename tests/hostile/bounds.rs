@@ -228,7 +228,7 @@ fn half_a_million_trackers_take_less_than_100_mib() {
         dict(&[("announce-list", list(&[tier])), ("info", torrent.info.clone())]),
     )
     .expect("there is room");
-    let mut run = Run::new(["download", "--timeout", "2", "-o"])
+    let mut run = Run::new(["download", "--no-lsd", "--timeout", "2", "-o"])
         .arg(folder.path().join("out"))
         .arg(&file)
         .start();

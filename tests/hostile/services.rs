@@ -112,7 +112,10 @@ fn a_torrent_sends_no_order_to_a_service_of_this_machine() {
             .map(|host| format!("http://{host}:{port}/shutdown?by=/announce"))
         {
             torrent.write(folder.path(), Some(&url));
-            let run = Run::new(words).arg("--timeout").arg("2").arg("test.torrent");
+            // That 127.1 is this machine shows only when it is looked up, and the network is asked
+            // before.
+            let run = Run::new(words).arg("--no-lsd").arg("--timeout").arg("2");
+            let run = run.arg("test.torrent");
             let run = if words[0] == "download_piece" { run.arg("0") } else { run };
             run.dir(folder.path()).run().fails(&[4]);
             service.is_left_alone(words[0]);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real clients and the tracker that `make interop` talks to, and what
-# reads and makes torrents: six packages from Debian or Ubuntu (one is the browser of `make page`), libtorrent from
-# PyPI, rqbit from the crate registry, WebTorrent from npm's.
+# reads and makes torrents: eight packages from Debian or Ubuntu (one is the browser of `make page`, one is xmllint,
+# which `make grade` has read a report, and one is `ip`, for networks of a test's own), libtorrent from PyPI, rqbit from the crate registry, WebTorrent from npm's.
 #
 #   PIECEMEAL_INTEROP_PREFIX  where the last three go (default: target/interop)
 #   PIECEMEAL_INTEROP_SKIP    programs to leave out, with commas; the tests obey it too
@@ -46,6 +46,8 @@ if missing transmission-show; then packages+=(transmission-cli); fi
 if missing mktorrent; then packages+=(mktorrent); fi
 if missing opentracker; then packages+=(opentracker); fi
 if missing chromium; then packages+=(chromium); fi
+if missing xmllint; then packages+=(libxml2-utils); fi
+if missing ip; then packages+=(iproute2); fi
 
 has_libtorrent() {
     "$1" -c 'import libtorrent' 2>/dev/null

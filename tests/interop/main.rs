@@ -11,6 +11,10 @@ mod create;
 mod download;
 mod fixtures;
 mod from_ours;
+mod local_discovery;
+#[path = "../support/network.rs"]
+mod network;
+mod pex;
 mod process;
 mod programs;
 mod report;

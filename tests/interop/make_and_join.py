@@ -11,8 +11,12 @@ import json
 import os
 import signal
 import sys
+import time
 
 import libtorrent as lt
+
+# How long a torrent may have no peer before its tracker is asked again, in seconds.
+LONELY = 5
 
 
 def bencode(value):
@@ -80,14 +84,19 @@ def join(address, options):
         "enable_natpmp": False,
         "enable_outgoing_utp": False,
         "enable_incoming_utp": False,
+        # It dials a peer that it has lost again after two minutes, and no test waits that long.
+        "min_reconnect_time": 1,
+        "max_failcount": 31,
         "upload_rate_limit": options["upload_limit"],
-        "alert_mask": lt.alert.category_t.error_notification,
+        "alert_mask": lt.alert.category_t.error_notification
+        | lt.alert.category_t.tracker_notification
+        | lt.alert.category_t.connect_notification,
     })
     # As it comes, it exempts peers on the local network from the limit.
     everybody = lt.ip_filter()
     everybody.add_rule("0.0.0.0", "255.255.255.255", 1 << lt.session.global_peer_class_id)
     session.set_peer_class_filter(everybody)
-    handles = []
+    torrents = []
     for torrent in options["torrents"]:
         source, peers = torrent["source"], torrent["peers"]
         try:
@@ -103,26 +112,55 @@ def join(address, options):
         # Managed torrents are checked one by one, with a pause between them.
         parameters.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
         handle = session.add_torrent(parameters)
-        handles.append(handle)
+        torrents.append(Joined(handle))
         # A magnet names its peers itself.
         for peer in [] if source.startswith("magnet:") else peers:
             host, _, port = peer.rpartition(":")
             handle.connect_peer((host, int(port)))
     for _ in sys.stdin:
         for alert in session.pop_alerts():
-            print(alert.message(), file=sys.stderr, flush=True)
-        print(json.dumps([status(handle.status()) for handle in handles]), flush=True)
+            if alert.category() & lt.alert.category_t.error_notification:
+                print(alert.message(), file=sys.stderr, flush=True)
+            for torrent in torrents:
+                torrent.hear(alert)
+        print(json.dumps([torrent.status() for torrent in torrents]), flush=True)
 
 
-def status(state):
-    unready = (state.checking_files, state.checking_resume_data)
-    return {
-        "info_hash": str(state.info_hashes.v1),
-        "checking": state.state in unready,
-        "have": state.total_done,
-        "done": state.has_metadata and state.is_seeding,
-        "uploaded": state.total_payload_upload,
-    }
+class Joined:
+    """A torrent, and what libtorrent last said of its tracker and of its peers."""
+
+    def __init__(self, handle):
+        self.handle = handle
+        self.lonely_since = time.monotonic()
+        self.tracker = self.peer = "nothing"
+
+    def hear(self, alert):
+        if getattr(alert, "handle", None) != self.handle:
+            return
+        if isinstance(alert, lt.tracker_alert):
+            self.tracker = alert.message()
+        # A tracker's list has ourselves on it as well.
+        elif isinstance(alert, lt.peer_alert) and "to ourselves" not in alert.message():
+            self.peer = alert.message()
+
+    def status(self):
+        state = self.handle.status()
+        checking = state.state in (state.checking_files, state.checking_resume_data)
+        done = state.has_metadata and state.is_seeding
+        # After an answer without a peer, libtorrent does not announce again for half an hour.
+        if done or checking or state.num_peers or state.total_done:
+            self.lonely_since = time.monotonic()
+        elif time.monotonic() - self.lonely_since > LONELY:
+            self.lonely_since = time.monotonic()
+            self.handle.force_reannounce(0, -1, lt.reannounce_flags_t.ignore_min_interval)
+        return {
+            "info_hash": str(state.info_hashes.v1),
+            "checking": checking,
+            "have": state.total_done,
+            "done": done,
+            "uploaded": state.total_payload_upload,
+            "said": f"{state.state}, {state.num_peers} peers; of its tracker: {self.tracker}; of its peers: {self.peer}",
+        }
 
 
 if __name__ == "__main__":

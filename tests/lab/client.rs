@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use piecemeal::lab::content::Content;
 use piecemeal::lab::notes::Notes;
 use piecemeal::lab::seeder::{Plan, Seeder};
+use piecemeal::s19_pex::Gossip;
 
 use crate::support::{LIMIT, jitter, wire};
 
@@ -22,8 +23,14 @@ pub fn content() -> Content {
 pub fn seeder(content: &Content, plan: Plan) -> (Seeder, Notes) {
     let notes = Notes::default();
     (
-        Seeder::start(9, std::slice::from_ref(content), &plan, notes.clone())
-            .expect("a port is free"),
+        Seeder::start(
+            9,
+            std::slice::from_ref(content),
+            &plan,
+            &Gossip::new(Vec::new),
+            notes.clone(),
+        )
+        .expect("a port is free"),
         notes,
     )
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use piecemeal::lab::notes::Notes;
 use piecemeal::lab::seeder::{Plan, Seeder};
 use piecemeal::lab::{Lab, alone, chapters, many, sample};
+use piecemeal::s19_pex::Gossip;
 
 use crate::lab::client::{Client, PLAIN, content, soon};
 use crate::lab::running::Running;
@@ -102,7 +103,8 @@ fn a_port_that_is_read_low_byte_first_is_told() {
         let port = TcpListener::bind((host, 0)).and_then(|free| free.local_addr()).expect("a port");
         let plan = Plan { port: port.port(), ..Plan::default() };
         let contents = std::slice::from_ref(&content);
-        let seeder = Seeder::start(number, contents, &plan, notes.clone()).expect("a seeder");
+        let seeder = Seeder::start(number, contents, &plan, &Gossip::new(Vec::new), notes.clone())
+            .expect("a seeder");
         let swapped = plan.port.swap_bytes();
         let listens = TcpListener::bind((seeder.address().ip(), swapped)).is_err();
         (swapped >= 1024 && listens && seeder.address().port() == plan.port).then_some(seeder)

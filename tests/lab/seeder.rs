@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use piecemeal::lab::notes::Notes;
 use piecemeal::lab::seeder::{Holds, Plan, Seeder};
+use piecemeal::s03_tracker::PeerId;
+use piecemeal::s19_pex::message::PexFlags;
+use piecemeal::s19_pex::{Gossip, Neighbor};
 
 use crate::lab::client::{
     Client, EXTENDED, PLAIN, content, last_note, nobody_listens, notes_to_the_last, request,
@@ -40,6 +44,31 @@ fn the_bitfield_comes_first_and_then_the_extension_handshake() {
     let (said, _) = bencode::decode(&payload[1..]).expect("a dictionary");
     assert_eq!(said.get("m").and_then(|m| m.get("ut_metadata")).and_then(Value::int), Some(113));
     assert_eq!(said.get("metadata_size").and_then(Value::int), Some(content.metadata.len() as i64));
+}
+
+#[test]
+fn a_client_that_speaks_ut_pex_hears_of_the_other_seeders_and_may_name_peers_itself() {
+    let (content, notes) = (content(), Notes::default());
+    let address = "127.0.0.7:6881".parse().expect("an address");
+    let other = Neighbor { address, peer_id: PeerId([7; 20]), flags: PexFlags::REACHABLE };
+    let (gossip, contents) = (Gossip::new(move || vec![other]), std::slice::from_ref(&content));
+    let seeder = Seeder::start(9, contents, &Plan::default(), &gossip, notes.clone())
+        .expect("a port is free");
+    let (mut client, _) = Client::greet(seeder.address(), &content, EXTENDED);
+    client.message().expect("a bitfield");
+    let (_, payload) = client.message().expect("an extension handshake");
+    let (said, _) = bencode::decode(&payload[1..]).expect("a dictionary");
+    let number = said.get("m").and_then(|m| m.get("ut_pex")).and_then(Value::int);
+    let number = u8::try_from(number.expect("it offers ut_pex")).expect("an id is a byte");
+    client.send(&wire::extended(0, b"d1:md6:ut_pexi77eee"));
+    let named = b"\x4dd5:added6:\x7f\0\0\x07\x1a\xe17:added.f1:\x10e";
+    assert_eq!(client.message().expect("its news"), (wire::EXTENDED, named.to_vec()));
+    client.send(&wire::extended(number, b"d5:added6:\x7f\0\0\x09\x1a\xe1e"));
+    client.send(&wire::extended(99, b"de"));
+    drop(client);
+    let notes = notes_to_the_last(&notes);
+    let wrong: Vec<&String> = notes.iter().filter(|note| note.contains("extension id")).collect();
+    assert!(matches!(wrong[..], [note] if note.contains("extension id 99")), "{notes:#?}");
 }
 
 #[test]
@@ -183,9 +212,15 @@ fn another_torrent_or_protocol_is_hung_up_on() {
 #[test]
 fn several_torrents_are_served_at_one_address() {
     let (one, two) = (content(), piecemeal::lab::sample().expect("a torrent"));
-    let notes = piecemeal::lab::notes::Notes::default();
-    let seeder = Seeder::start(9, &[one.clone(), two.clone()], &Plan::default(), notes)
-        .expect("a port is free");
+    let notes = Notes::default();
+    let seeder = Seeder::start(
+        9,
+        &[one.clone(), two.clone()],
+        &Plan::default(),
+        &Gossip::new(Vec::new),
+        notes,
+    )
+    .expect("a port is free");
     for content in [one, two] {
         let mut client = Client::unchoked(seeder.address(), &content);
         assert_eq!(

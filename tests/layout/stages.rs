@@ -80,7 +80,7 @@ fn a_stage_uses_only_earlier_stages() {
 
 /// Files that decide: which piece, which peer, how much. They get the time and the dice as arguments,
 /// so a test or a simulation can run them without waiting, and get the same result twice.
-const DECISIONS: [&str; 19] = [
+const DECISIONS: [&str; 21] = [
     "s11_work_queue/board.rs",
     "s11_work_queue/board/end_game.rs",
     "s11_work_queue/board/search.rs",
@@ -100,6 +100,8 @@ const DECISIONS: [&str; 19] = [
     "s15_swarm/waiting.rs",
     "s17_seeding/choking.rs",
     "s17_seeding/sharing_slots.rs",
+    "s20_lsd/neighbors.rs",
+    "s20_lsd/pace.rs",
 ];
 
 #[test]

@@ -127,6 +127,22 @@ const ROWS: [Row; 20] = [
         says: [Some("-1"), Some("\"\""), LONG, NOT_TEXT],
     },
     Row {
+        make: outside,
+        key: "nodes",
+        told: "nodes",
+        expected: "a list of nodes",
+        wrong_type: "i1e",
+        says: [Some("1"), Some("\"\""), LONG, NOT_TEXT],
+    },
+    Row {
+        make: outside,
+        key: "url-list",
+        told: "url-list",
+        expected: "a URL of at most 2048 bytes, or a list of them",
+        wrong_type: "de",
+        says: [Some("a dictionary"), None, LONG, NOT_TEXT],
+    },
+    Row {
         make: inside,
         key: "private",
         told: "info.private",
@@ -167,8 +183,6 @@ const ROWS: [Row; 20] = [
         says: [Some("1"), None, None, None],
     },
     read_by_nobody(outside, "encoding"),
-    read_by_nobody(outside, "nodes"),
-    read_by_nobody(outside, "url-list"),
     read_by_nobody(outside, "httpseeds"),
     read_by_nobody(outside, "comment.utf-8"),
     read_by_nobody(inside, "source"),
@@ -264,6 +278,65 @@ fn a_tier_that_is_none_costs_only_itself() {
         "announce-list[3] must be a list of URLs, but is \"x://c\"; it is passed over",
     ];
     assert_eq!(notes(&torrent), expected);
+}
+
+#[test]
+fn nodes_are_hosts_and_ports_and_a_broken_one_costs_only_itself() {
+    let nodes = b"ll6:router2:80el9:192.0.2.1i6881eel1:xi0eel1:xi65536eel0:i1eel2:\xff\xfei1eel1:xi1ei2eei7el3:::1i65535eee";
+    let torrent = Metainfo::from_bytes(&outside("nodes", nodes)).expect("it is a torrent");
+    assert_eq!(torrent.nodes, [("192.0.2.1".to_owned(), 6881), ("::1".to_owned(), 65_535)]);
+    let note = |number, found: &str| {
+        format!(
+            "nodes[{number}] must be a list of a host and a port, but is {found}; it is passed over"
+        )
+    };
+    let lists = [0, 2, 3, 4, 5, 6].map(|number| note(number, "a list"));
+    assert_eq!(notes(&torrent), [&lists[..], &[note(7, "7")]].concat());
+    let long = |length: usize| {
+        let node = [b"l", &string("h".repeat(length))[..], b"i1ee"].concat();
+        let list = outside("nodes", &[b"l", &node[..], b"e"].concat());
+        Metainfo::from_bytes(&list).expect("it is a torrent").nodes.len()
+    };
+    assert_eq!((long(255), long(256)), (1, 0));
+}
+
+#[test]
+fn web_seeds_are_one_url_or_a_list() {
+    let read = |value: &[u8]| {
+        let torrent = Metainfo::from_bytes(&outside("url-list", value)).expect("it is a torrent");
+        (torrent.web_seeds, torrent.passed_over)
+    };
+    let none = Vec::<String>::new();
+    assert_eq!(read(b"5:x://a"), (vec!["x://a".to_owned()], none.clone()));
+    let many = [b"l5:x://a0:", &string(" x://b\n")[..], b"i1e", &string(b"\xff"), b"e"].concat();
+    let broken = [
+        "url-list[3] must be a URL of at most 2048 bytes, but is 1; it is passed over",
+        "url-list[4] must be a URL of at most 2048 bytes, but is 1 byte that are not UTF-8; it is passed over",
+    ];
+    let good = ["x://a", "x://b"].map(str::to_owned).to_vec();
+    assert_eq!(read(&many), (good, broken.map(str::to_owned).to_vec()));
+    assert_eq!(read(b"le"), (none.clone(), none));
+    let url = |length: usize| string(format!("x://{}", "y".repeat(length - 4)));
+    assert_eq!((read(&url(2048)).0.len(), read(&url(2049)).0.len()), (1, 0));
+}
+
+#[test]
+fn a_hundred_nodes_and_a_hundred_web_seeds_are_kept() {
+    for (key, entry, other) in
+        [("nodes", &b"l1:hi1ee"[..], &b"i1e"[..]), ("url-list", b"5:x://a", b"i1e")]
+    {
+        let list = |entries: usize| {
+            let list = [b"l", &entry.repeat(entries)[..], other, b"e"].concat();
+            Metainfo::from_bytes(&outside(key, &list)).expect("it is a torrent")
+        };
+        let (most, more) = (list(100), list(103));
+        for torrent in [&most, &more] {
+            assert_eq!(torrent.nodes.len() + torrent.web_seeds.len(), 100, "{key}");
+        }
+        assert_eq!(most.passed_over.len(), 1, "the one that is broken");
+        let note = format!("{key} has 3 too many, which are passed over: at most 100 are taken");
+        assert_eq!(more.passed_over[1], note);
+    }
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! From files to a .torrent.
 
+use super::super::files_in;
 use super::super::support::bencode::{Value, decode};
+use super::super::support::in_time;
 use super::super::support::torrent::sha1;
 use super::super::support::{content, folder};
-use super::super::{files_in, without_blocking};
 use piecemeal::s02_metainfo::{Info, Metainfo};
 use piecemeal::s10_storage::create::{Content, CreateError, Created, Draft, piece_length_for};
 use piecemeal::s10_storage::{Storage, StorageError, verify};
@@ -315,8 +316,8 @@ fn links_pipes_and_devices_are_errors_that_name_them() {
         std::process::Command::new("mkfifo").arg(&pipe).status().expect("this system has mkfifo");
     assert!(made.success());
     for path in [pipe, folder.path().join("top"), "/dev/null".into()] {
-        let error = without_blocking(move || try_create(&path, &Draft::default()))
-            .expect_err("it is no file");
+        let error =
+            in_time(move || try_create(&path, &Draft::default())).expect_err("it is no file");
         assert!(matches!(&error, CreateError::Storage(StorageError::NotAFile { .. })), "{error}");
     }
 }
@@ -328,8 +329,14 @@ fn a_tracker_that_readers_pass_over_is_an_error_before_anything_is_hashed() {
     let found = Content::find(&folder.path().join("file"), None).expect("it is a file");
     let url = format!("http://127.0.0.1/{}", "a".repeat(2_048));
     let many = vec![vec!["http://127.0.0.1/announce".to_owned()]; 101];
-    for tiers in [vec![vec![url]], many] {
-        let draft = Draft { tiers, ..pieces_of(16_384) };
+    let web_seeds = vec!["http://127.0.0.1/".to_owned(); 101];
+    for (tiers, web_seeds) in [
+        (vec![vec![url.clone()]], Vec::new()),
+        (many, Vec::new()),
+        (Vec::new(), vec![url]),
+        (Vec::new(), web_seeds),
+    ] {
+        let draft = Draft { tiers, web_seeds, ..pieces_of(16_384) };
         let hashed = AtomicU64::new(0);
         let error = found
             .torrent(&draft, &AtomicBool::new(false), &|bytes| {
@@ -499,8 +506,7 @@ fn too_many_pieces_are_an_error_that_says_which_length_would_do() {
         "{error}"
     );
     sparse(&path, 1 << 40);
-    let error =
-        without_blocking(move || try_create(&path, &pieces_of(16_384))).expect_err("far too many");
+    let error = in_time(move || try_create(&path, &pieces_of(16_384))).expect_err("far too many");
     assert!(matches!(error, CreateError::PieceLength { enough: 524_288, .. }), "{error}");
     write(folder.path(), "small", b"abc");
     for length in [0, (512 << 20) + 1, u64::MAX] {

@@ -1,6 +1,6 @@
 //! Ranges of bytes, and the files that hold them.
 
-use super::super::support::{Recipe, Torrent, content, folder};
+use super::super::support::{Recipe, Torrent, assert_bytes, content, folder};
 use super::super::{files_in, fill, info};
 use piecemeal::s10_storage::{Storage, StorageError, Store};
 use std::fs;
@@ -40,10 +40,15 @@ fn padded() -> Torrent {
 /// The files after `b` to `o` were written from the second byte on.
 #[track_caller]
 pub fn holds_b_to_o(folder: &Path) {
-    assert_eq!(fs::read(folder.join("a.txt")).expect("it was written"), b"\0bc");
-    assert_eq!(fs::read(folder.join("folder/b.bin")).expect("it was written"), b"defghijkl");
-    assert_eq!(fs::read(folder.join("folder/deep/c")).expect("it was written"), b"m");
-    assert_eq!(fs::read(folder.join("d")).expect("it was written"), b"no");
+    for (name, expected) in [
+        ("a.txt", &b"\0bc"[..]),
+        ("folder/b.bin", b"defghijkl"),
+        ("folder/deep/c", b"m"),
+        ("d", b"no"),
+    ] {
+        let found = fs::read(folder.join(name)).expect("it was written");
+        assert_bytes(name, &found, expected, "BEP 3, files");
+    }
     assert_eq!(files_in(folder), ["a.txt", "d", "folder/b.bin", "folder/deep/c"]);
 }
 
@@ -163,7 +168,7 @@ fn more_files_than_may_be_open_are_written_and_read_by_many_threads() {
     let storage = Storage::new(&info(&torrent), &root, true);
     let (storage, torrent) = (&storage, &torrent);
     std::thread::scope(|scope| {
-        for thread in 0..8 {
+        let write = |thread| {
             scope.spawn(move || {
                 for (number, piece) in torrent
                     .content
@@ -171,9 +176,14 @@ fn more_files_than_may_be_open_are_written_and_read_by_many_threads() {
                     .enumerate()
                     .filter(|(number, _)| number % 8 == thread)
                 {
-                    storage.write(number as u64 * 64, piece).expect("the folder takes files");
+                    storage.write(number as u64 * 64, piece)?;
                 }
-            });
+                Ok::<(), StorageError>(())
+            })
+        };
+        for writer in (0..8).map(write).collect::<Vec<_>>() {
+            let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            written.expect("the folder takes files");
         }
     });
     let mut read = vec![0; torrent.content.len()];

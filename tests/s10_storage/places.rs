@@ -1,7 +1,8 @@
 //! Places where nothing may be written, and where nothing can be.
 
+use super::super::support::in_time;
 use super::super::support::{Recipe, Torrent, content, folder, mount::Mount};
-use super::super::{files_in, fill, info, snapshot, without_blocking};
+use super::super::{files_in, fill, info, snapshot};
 use piecemeal::s10_storage::damage::{self, State};
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{Storage, StorageError, Store, verify};
@@ -26,7 +27,7 @@ fn torrent() -> Torrent {
 fn everything_refuses(root: &Path, at: u64, refused: impl Fn(&StorageError) -> bool) {
     let info = info(&torrent());
     let (reading, writing) = (Storage::new(&info, root, false), Storage::new(&info, root, true));
-    let errors = without_blocking(move || {
+    let errors = in_time(move || {
         let mut buffer = [0; 8];
         [
             ("reading", reading.read(at, &mut buffer)),
@@ -143,9 +144,8 @@ fn a_link_to_something_that_is_no_file_is_refused_without_waiting() {
     for leads in [Path::new("../pipe"), Path::new("/dev/zero"), Path::new("sub")] {
         symlink(leads, root.join("a")).expect("the folder takes a link");
         let (info, storage) = (info(&torrent()), Storage::through_links(&info(&torrent()), &root));
-        let error = without_blocking(move || {
-            verify(&info, &storage, &AtomicBool::new(false), &|_| {}).map(drop)
-        });
+        let error =
+            in_time(move || verify(&info, &storage, &AtomicBool::new(false), &|_| {}).map(drop));
         let error = error.expect_err("it is no file");
         assert!(
             matches!(&error, StorageError::NotAFile { path } if path.ends_with("/out/a")),
@@ -193,7 +193,7 @@ fn a_pipe_in_place_of_a_file_is_refused_without_waiting_for_its_other_end() {
     );
     // And as the whole output.
     let single = info(&Recipe::single("t", 8, b"aaaaaaaa".to_vec()).build());
-    let opened = without_blocking(move || {
+    let opened = in_time(move || {
         Output::open(&single, &root.join("a"), false, &AtomicBool::new(false), &|_| {}).map(drop)
     });
     assert!(opened.is_err(), "a pipe is no output");

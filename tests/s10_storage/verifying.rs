@@ -1,8 +1,12 @@
 //! Only hashes are trusted.
 
+use super::super::support::in_time;
 use super::super::support::{Recipe, Torrent, content, folder};
-use super::super::{files_in, fill, info, without_blocking};
+use super::super::{files_in, fill, info};
+use super::by_blocks::by_blocks;
 use piecemeal::s02_metainfo::Info;
+use piecemeal::s05_messages::bitfield::Bitfield;
+use piecemeal::s10_storage::output::is_part_of;
 use piecemeal::s10_storage::{Storage, StorageError, Store, verify};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -56,6 +60,26 @@ fn one_wrong_byte_makes_exactly_its_piece_wrong() {
         let mut spoilt = torrent.content.clone();
         spoilt[at] ^= 0x10;
         assert_eq!(wrong(&info, &Memory(spoilt)), [at as u32 / 40], "byte {at}");
+    }
+}
+
+#[test]
+fn pieces_are_checked_as_the_torrent_says() {
+    // Pieces of 18 and a half blocks: more than is read at once, and not a whole number.
+    let length = 18 * 16_384 + 8_192;
+    let torrent = Recipe::single("long", length, content(2 * length + 3, 9)).build();
+    let checked = by_blocks(info(&torrent), &torrent.content);
+    assert_eq!(wrong(&checked, &Memory(torrent.content.clone())), [0; 0]);
+    for (at, piece) in [(0, 0), (length - 1, 0), (length, 1), (2 * length + 2, 2)] {
+        let mut spoilt = torrent.content.clone();
+        spoilt[at] ^= 1;
+        assert_eq!(wrong(&checked, &Memory(spoilt)), [piece], "byte {at}");
+    }
+    // Reserved space looks the same in any torrent, whatever the hash.
+    let zeros = Recipe::single("zeros", length, vec![0; length]).build();
+    for (torrent, proves) in [(&torrent, true), (&zeros, false)] {
+        let checked = by_blocks(info(torrent), &torrent.content);
+        assert_eq!(is_part_of(&checked, &Bitfield::full(checked.piece_count())), proves);
     }
 }
 
@@ -212,7 +236,7 @@ fn a_huge_length_is_only_a_number() {
     let path = folder.path().join("huge");
     fs::write(&path, b"x").expect("the folder takes a file");
     let storage = Storage::new(&info, &path, false);
-    let right = without_blocking(move || verify(&info, &storage, &AtomicBool::new(false), &|_| {}));
+    let right = in_time(move || verify(&info, &storage, &AtomicBool::new(false), &|_| {}));
     assert_eq!(right.expect("a short file is no error").count(), 0);
     assert_eq!(fs::metadata(&path).expect("it is there").len(), 1);
 }

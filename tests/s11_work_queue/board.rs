@@ -6,13 +6,14 @@ use piecemeal::s11_work_queue::board::{Asker, Board, Lent, Why};
 use piecemeal::s11_work_queue::trust::{Contributor, HOLD_BACK, Verdict};
 use std::time::{Duration, Instant};
 
+use super::super::support::{assert_chosen, assert_number};
 use super::memory::{Dice, bits};
 
 /// The progress that the holders of a piece share, which these tests do not need.
 type Plain = Board<()>;
 
 fn board(pieces: u32) -> Plain {
-    Board::new(pieces, &Bitfield::new(pieces))
+    Board::new(pieces, &Bitfield::new(pieces), &Bitfield::full(pieces))
 }
 
 fn asker(peer: u32, pieces: &PeerPieces) -> Asker<'_> {
@@ -41,28 +42,36 @@ fn each_claim_says_why_it_is_that_piece() {
         board.join(peer.into(), now);
         board.count_in(pieces);
     }
+    let lent = |what, lent: &Lent<()>, expected, why| {
+        assert_chosen(what, (lent.piece, lent.why), expected, why, "BEP 3, rarest first");
+    };
     let first = lend(&mut board, &asker(1, &all), now, &mut |_| 0).expect("all wait");
-    assert_eq!(
-        (first.piece, first.why),
-        (2, Why::Rarest(0)),
-        "only the seed, which is not counted, has it"
-    );
+    let why =
+        "peer 1 is a seed, which is not counted, so no peer has piece 2, one has 0, and two have 1";
+    lent("the first piece of peer 1", &first, (2, Why::Rarest(0)), why);
     let second = lend(&mut board, &asker(2, &two), now, &mut |_| 0).expect("two wait");
-    assert_eq!((second.piece, second.why), (0, Why::Rarest(1)));
+    let why = "of pieces 0 and 1, which it has, one peer has 0, and two have 1";
+    lent("the first piece of peer 2", &second, (0, Why::Rarest(1)), why);
 
     board.give_back(0, 2, &second.seat, true);
     let begun = lend(&mut board, &asker(1, &all), now, &mut |_| 0).expect("two wait");
-    assert_eq!((begun.piece, begun.why), (0, Why::Begun));
+    let why = "it was begun and given back, and half a piece is useless";
+    lent("the second piece of peer 1", &begun, (0, Why::Begun), why);
 
     let third = lend(&mut board, &asker(3, &one), now, &mut |_| 0).expect("one waits");
-    assert_eq!((third.piece, third.why), (1, Why::Rarest(2)));
+    lent("the piece of peer 3", &third, (1, Why::Rarest(2)), "it has no other");
     assert!(board.is_all_lent());
     let helps = board.join_loan(&asker(2, &two), now).expect("there are seats");
     assert_eq!(helps.why, Why::EndGame { takes_over: false });
 
     board.spoil(1, &[3.into()], None, now);
     let again = lend(&mut board, &asker(1, &all), now, &mut |_| 0).expect("it waits again");
-    assert_eq!((again.piece, again.why), (1, Why::Spoilt));
+    lent(
+        "the piece after the wrong hash",
+        &again,
+        (1, Why::Spoilt),
+        "it waits again, for one alone",
+    );
     assert!(
         board.join_loan(&asker(2, &two), now).is_none_or(|joined| joined.piece != 1),
         "the verdict has one name on it"
@@ -109,6 +118,19 @@ fn what_convicts_a_liar_does_not_clear_its_address() {
 
     board.join(at(3, 1), now);
     let back = lend(&mut board, &asker(at(3, 1)), now, &mut |_| 0).expect("pieces wait");
+    assert_eq!(back.why, Why::Suspect, "the same address");
+}
+
+/// Its blocks of another piece that was wrong turn out to be right, after its lie has come to light.
+#[test]
+fn a_liar_is_not_cleared_by_another_piece() {
+    let (now, mut board, all) = (Instant::now(), board(4), PeerPieces::All);
+    let spoilt = spoilt_by_two(&mut board, &all, now);
+    board.judge(spoilt, &Verdict { liars: vec![at(1, 1)], cleared: vec![at(2, 2)] });
+    board.judge(spoilt + 1, &Verdict { liars: vec![], cleared: vec![at(1, 1)] });
+    board.join(at(3, 1), now);
+    let asker = Asker { who: at(3, 1), pieces: &all, block_time: None, tried: None };
+    let back = lend(&mut board, &asker, now, &mut |_| 0).expect("pieces wait");
     assert_eq!(back.why, Why::Suspect, "the same address");
 }
 
@@ -203,7 +225,18 @@ fn a_download_can_be_played_in_a_loop_and_twice_the_same() {
             held.iter_mut()
                 .for_each(|held| drop(held.take_if(|lent| !loans.contains(&lent.piece))));
             let (waiting, on_loan, done) = board.counts();
-            assert_eq!(waiting + on_loan + done, PIECES as usize, "turn {turn}");
+            let lent = story.last().map(|(peer, piece)| format!("piece {piece} to peer {peer}"));
+            let what = format!(
+                "turn {turn}: after the loan of {}, the pieces that wait ({waiting}), are on loan \
+                 ({on_loan}) and are done ({done})",
+                lent.unwrap_or_default()
+            );
+            let twice = (
+                PIECES as usize + 1,
+                "a piece is in two places: one that is lent waits no longer, or a second peer gets it",
+            );
+            let all = waiting + on_loan + done;
+            assert_number(&what, all, PIECES as usize, "BEP 3, work queue", &[twice]);
             assert_eq!(
                 (on_loan, done),
                 (loans.len(), board.done().count() as usize),
@@ -230,7 +263,7 @@ fn lend_fresh(board: &mut Board<u32>, peer: u32, piece: u32, fresh: u32) -> Lent
 /// A board of eight pieces on which peers 1 and 2 are suspects, since they have spoilt piece 0.
 /// Peer 1 has made progress 10 on piece 5, alone. Peers 3 and 4 are there as well.
 fn board_of_suspects(now: Instant) -> Board<u32> {
-    let mut board: Board<u32> = Board::new(8, &Bitfield::new(8));
+    let mut board: Board<u32> = Board::new(8, &Bitfield::new(8), &Bitfield::full(8));
     (1..5).for_each(|peer| board.join(peer.into(), now));
     lend_fresh(&mut board, 1, 0, 9);
     board.spoil(0, &[1.into(), 2.into()], None, now);
@@ -328,13 +361,19 @@ fn a_spoilt_piece_is_for_one_peer_alone_and_from_the_start_also_after_that_peer_
     let now = Instant::now();
     let mut board = board_of_suspects(now);
     let lent = lend_fresh(&mut board, 1, 0, 20);
+    let why = "it is a suspect, and works alone whatever the piece is: that reason comes first";
+    assert_chosen("why peer 1 gets piece 0", lent.why, Why::Suspect, why, "BEP 3, work queue");
     board.give_back(0, 1, &lent.seat, true);
     lend_fresh(&mut board, 1, 6, 12);
     board.done_with(6, &[1.into()]);
     let other = lend_fresh(&mut board, 3, 0, 21);
-    assert_eq!((other.why, other.progress), (Why::Spoilt, 21));
+    assert_eq!((other.why, other.progress), (Why::Spoilt, 21), "another peer starts afresh");
     board.give_back(0, 3, &other.seat, false);
     let own = lend_fresh(&mut board, 1, 0, 22);
-    assert_eq!((own.why, own.progress), (Why::Spoilt, 20));
-    assert!(board.join_loan(&asker(3, &PeerPieces::All), now).is_none());
+    assert_eq!(
+        (own.why, own.progress),
+        (Why::Spoilt, 20),
+        "peer 1 gave it back, and peer 3 brought nothing: peer 1's own progress is there again"
+    );
+    assert!(board.join_loan(&asker(3, &PeerPieces::All), now).is_none(), "peer 1 has it alone");
 }

@@ -1,7 +1,8 @@
 //! The way of a block from the socket to the disk, and which peer is to blame.
 
 use super::super::support::{Recipe, Torrent, content};
-use super::memory::{Failing, Memory, lease, queue, seed};
+use super::by_blocks::by_blocks;
+use super::memory::{Failing, Memory, info, lease, queue, queue_of, seed};
 use piecemeal::s05_messages::Request;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_work_queue::WorkQueue;
@@ -53,6 +54,28 @@ fn asks(lease: &mut Lease) -> Vec<(u32, u32)> {
 }
 
 #[test]
+fn a_piece_is_checked_as_the_torrent_says_in_whatever_order_its_blocks_come() {
+    let torrent = torrent(2);
+    let info = by_blocks(info(&torrent), &torrent.content);
+    let queue = queue_of(info, []);
+    let store = Memory::of(&torrent);
+    let (mut liar, mut first, mut last) =
+        (only(&queue, 1, 0), only(&queue, 2, 0), only(&queue, 3, 1));
+    let mut held = lease(&mut liar);
+    assert_eq!(write(&mut held, &torrent, 32_768, &*store), Written::More);
+    assert_eq!(write(&mut held, &torrent, 0, &*store), Written::More);
+    assert_eq!(write_wrong(&mut held, &torrent, 16_384, &*store), Written::Corrupt(vec![1]));
+    let mut held = lease(&mut first);
+    assert_eq!(write(&mut held, &torrent, 16_384, &*store), Written::More);
+    assert_eq!(write(&mut held, &torrent, 32_768, &*store), Written::More);
+    assert_eq!(write(&mut held, &torrent, 0, &*store), Written::Verified);
+    let mut held = lease(&mut last);
+    assert_eq!(write(&mut held, &torrent, 16_384, &*store), Written::More);
+    assert_eq!(write(&mut held, &torrent, 0, &*store), Written::Verified);
+    assert!(queue.is_complete() && store.content() == torrent.content);
+}
+
+#[test]
 fn blocks_are_asked_for_once_and_in_order() {
     let torrent = torrent(2);
     let queue = queue(&torrent);
@@ -60,9 +83,11 @@ fn blocks_are_asked_for_once_and_in_order() {
     let mut lease_0 = lease(&mut first);
     assert!(!lease_0.is_fully_requested());
     assert_eq!(lease_0.next_request(), Some(Request { index: 0, begin: 0, length: 16_384 }));
-    assert_eq!(asks(&mut lease_0), [(16_384, 16_384), (32_768, 7_232)]);
+    let rest = [(16_384, 16_384), (32_768, 7_232)];
+    assert_eq!(asks(&mut lease_0), rest, "begin and length of each request after the first");
     assert!(lease_0.is_fully_requested() && lease_0.next_request().is_none());
-    assert_eq!(asks(&mut lease(&mut last)), [(0, 16_384), (16_384, 3_616)]);
+    let all = [(0, 16_384), (16_384, 3_616)];
+    assert_eq!(asks(&mut lease(&mut last)), all, "the last piece ends after 20,000 bytes");
 }
 
 #[test]
@@ -229,9 +254,9 @@ fn suspects_work_alone_until_a_piece_of_theirs_is_right() {
     let mut seed = seed(&queue, 4);
     let joined = lease(&mut seed);
     assert_eq!(joined.piece().get(), 2);
-    assert!(is_later(&mut seed));
+    assert!(is_later(&mut seed), "suspects have the other two pieces, alone");
     honest.have(2);
-    assert!(is_later(&mut honest));
+    assert!(is_later(&mut honest), "a suspect does not join others at piece 2");
     // It brings a right piece, and is no longer a suspect.
     assert_eq!(
         BEGINS.map(|begin| write(&mut mine, &torrent, begin, &*store))[2],
@@ -273,7 +298,8 @@ fn in_the_end_game_three_may_hold_a_piece_and_no_copy_counts_twice() {
     assert!(is_later(&mut peers[3]), "three are enough");
     assert!(is_later(&mut peers[0]), "nobody joins itself");
     assert_eq!(queue.counts(), (0, 1, 0));
-    assert_eq!(asks(&mut leases[0]), [(0, 16_384), (16_384, 3_616)]);
+    let forward = [(0, 16_384), (16_384, 3_616)];
+    assert_eq!(asks(&mut leases[0]), forward, "the first holder goes from the front");
     assert_eq!(asks(&mut leases[1]), [(16_384, 3_616), (0, 16_384)], "they meet in the middle");
     assert_eq!(write(&mut leases[1], &torrent, 16_384, &*store), Written::More);
     assert_eq!(write_wrong(&mut leases[0], &torrent, 16_384, &*store), Written::Stale);
@@ -296,8 +322,8 @@ fn a_busy_peer_does_not_join_what_others_are_busy_with() {
     let queue = queue(&torrent);
     let (mut one, mut two) = (seed(&queue, 1), seed(&queue, 2));
     let _held = lease(&mut one);
-    assert!(matches!(two.claim(false), Claim::Later));
-    assert!(matches!(two.claim(true), Claim::Lease(_)));
+    assert!(matches!(two.claim(false), Claim::Later), "a peer that is not idle joins nobody");
+    assert!(matches!(two.claim(true), Claim::Lease(_)), "an idle peer joins the only piece");
 }
 
 #[test]
@@ -312,7 +338,7 @@ fn a_shared_piece_waits_again_only_when_its_last_holder_is_gone() {
         assert_eq!(queue.counts(), if leases.is_empty() { (1, 0, 0) } else { (0, 1, 0) });
     }
     let mut resumed = lease(&mut peers[0]);
-    assert_eq!(asks(&mut resumed), [(16_384, 3_616)]);
+    assert_eq!(asks(&mut resumed), [(16_384, 3_616)], "the block at 0 is written");
 }
 
 #[test]
@@ -346,7 +372,7 @@ fn a_store_that_fails_loses_no_piece() {
     assert_eq!(queue.counts(), (0, 1, 0));
     drop(held);
     let mut again = lease(&mut peer);
-    assert_eq!(asks(&mut again), [(0, 16_384)]);
+    assert_eq!(asks(&mut again), [(0, 16_384)], "only the other block was written");
     assert_eq!(write(&mut again, &torrent, 0, &*store), Written::Verified);
 }
 
@@ -373,7 +399,8 @@ fn a_panic_in_the_middle_of_a_block_costs_that_piece_its_progress_and_nothing_el
     assert!(panicked.is_err());
     assert_eq!(queue.counts(), (0, 1, 0), "the other holds it still");
     // It is unknown what the panic left behind, so all of it is fetched again.
-    assert_eq!(asks(&mut other), [(16_384, 3_616), (0, 16_384)]);
+    let all = [(16_384, 3_616), (0, 16_384)];
+    assert_eq!(asks(&mut other), all, "both blocks are fetched again");
     write(&mut other, &torrent, 16_384, &*store);
     assert_eq!(write(&mut other, &torrent, 0, &*store), Written::Verified);
     assert_eq!((queue.counts(), store.content()), ((0, 0, 1), torrent.content.clone()));

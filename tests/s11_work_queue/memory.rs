@@ -1,6 +1,8 @@
 //! What the tests of this stage share: torrents, a store in memory, dice.
 
 use super::super::support::Torrent;
+#[allow(unused_imports)] // each stage that shares this file uses some of it
+pub use super::super::support::{in_time, within};
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::bitfield::{Bitfield, PeerPieces};
 use piecemeal::s10_storage::{StorageError, Store};
@@ -12,9 +14,8 @@ use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::Instant;
 
 pub fn info(torrent: &Torrent) -> Info {
     Info::from_bytes(&torrent.info).expect("the test's torrent is a good one")
@@ -22,9 +23,13 @@ pub fn info(torrent: &Torrent) -> Info {
 
 /// A queue in which every piece waits.
 pub fn queue(torrent: &Torrent) -> Arc<WorkQueue> {
-    let info = Arc::new(info(torrent));
-    let nothing = Bitfield::new(info.piece_count());
-    WorkQueue::new(info, &nothing)
+    queue_of(info(torrent), [])
+}
+
+/// A queue in which every piece is wanted, and these are there.
+pub fn queue_of(info: Info, there: impl IntoIterator<Item = u32>) -> Arc<WorkQueue> {
+    let pieces = info.piece_count();
+    WorkQueue::new(Arc::new(info), &bits(pieces, there), &Bitfield::full(pieces))
 }
 
 /// A peer that has everything.
@@ -37,11 +42,20 @@ pub fn seed(queue: &Arc<WorkQueue>, who: impl Into<Contributor>) -> Claimant {
 /// The lease that a peer claims; it must get one.
 #[track_caller]
 pub fn lease(share: &mut Claimant) -> Lease {
-    match share.claim(true) {
+    match share.claim_at(true, Instant::now(), &mut below) {
         Claim::Lease(lease) => lease,
         Claim::Later => panic!("it gets nothing for now"),
         Claim::Over => panic!("all is done"),
     }
+}
+
+/// The dice of a client, which can be asked only for a number below one that is not 0.
+pub fn below(limit: usize) -> usize {
+    assert!(
+        limit > 0,
+        "the dice were asked for a number below 0: a class without pieces has no place to begin at"
+    );
+    rand::random_range(0..limit)
 }
 
 /// A torrent of this many pieces of one byte, whose hashes are all wrong.
@@ -111,7 +125,8 @@ impl Store for Memory {
         }
         drop(sealed);
         let mut content = self.content.lock().expect("nobody panics with this lock");
-        content[offset as usize..offset as usize + data.len()].copy_from_slice(data);
+        let room = content.get_mut(offset as usize..offset as usize + data.len());
+        room.ok_or_else(|| outside(offset, data.len()))?.copy_from_slice(data);
         self.writes.lock().expect("nobody panics with this lock").push(range);
         Ok(())
     }
@@ -119,9 +134,16 @@ impl Store for Memory {
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), StorageError> {
         self.reads.fetch_add(buffer.len() as u64, Ordering::SeqCst);
         let content = self.content.lock().expect("nobody panics with this lock");
-        buffer.copy_from_slice(&content[offset as usize..offset as usize + buffer.len()]);
+        let there = content.get(offset as usize..offset as usize + buffer.len());
+        buffer.copy_from_slice(there.ok_or_else(|| outside(offset, buffer.len()))?);
         Ok(())
     }
+}
+
+/// The error about bytes that the torrent does not have.
+fn outside(offset: u64, length: usize) -> StorageError {
+    let what = format!("byte {offset}: {length} bytes from here on are not all in the content");
+    StorageError::Io { path: "memory".to_owned(), error: io::Error::other(what) }
 }
 
 /// A disk that is full, or worse.
@@ -170,28 +192,5 @@ pub fn join(queue: &Arc<WorkQueue>, number: u32, from_start: bool) -> Claimant {
         Claimant::join_from_start(queue, number)
     } else {
         Claimant::join(queue, number)
-    }
-}
-
-/// What `act` returns; a test that would hang fails instead.
-#[track_caller]
-pub fn in_time<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
-    within(Duration::from_secs(60), act)
-}
-
-/// The same for an act that may take longer.
-#[track_caller]
-pub fn within<T: Send + 'static>(time: Duration, act: impl FnOnce() -> T + Send + 'static) -> T {
-    let (done, wait) = mpsc::channel();
-    let thread =
-        std::thread::Builder::new().name("test body".to_owned()).spawn(move || done.send(act()));
-    let thread = thread.expect("the system has room for a thread");
-    match wait.recv_timeout(time) {
-        Ok(result) => result,
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("this hangs"),
-        Err(mpsc::RecvTimeoutError::Disconnected) => match thread.join() {
-            Err(panic) => std::panic::resume_unwind(panic),
-            Ok(_) => unreachable!("it sends before it ends"),
-        },
     }
 }

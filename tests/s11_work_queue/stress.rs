@@ -160,22 +160,30 @@ fn one_world(round: u64) {
     };
     let end = Instant::now() + Duration::from_secs(2);
     std::thread::scope(|scope| {
+        let mut peers = Vec::new();
         for thread in 0..THREADS {
             let world = &world;
-            scope.spawn(move || {
+            let peer = scope.spawn(move || {
                 let mut dice = Dice::new(round * THREADS + thread + 1);
                 while !world.over.load(Ordering::Relaxed) && Instant::now() < end {
                     let lived = catch_unwind(AssertUnwindSafe(|| world.live(&mut dice)));
-                    if lived.is_err_and(|panic| panic.downcast_ref::<&str>() != Some(&"a bug")) {
+                    let lived = match lived {
+                        Err(panic) if panic.downcast_ref::<&str>() != Some(&"a bug") => Err(panic),
+                        _ => catch_unwind(AssertUnwindSafe(|| world.check())),
+                    };
+                    if lived.is_err() || world.queue.bytes_left() == 0 {
                         world.over.store(true, Ordering::Relaxed);
-                        panic!("see above");
                     }
-                    world.check();
-                    if world.queue.bytes_left() == 0 {
-                        world.over.store(true, Ordering::Relaxed);
-                    }
+                    lived?;
                 }
+                std::thread::Result::Ok(())
             });
+            peers.push(peer);
+        }
+        for peer in peers {
+            if let Err(panic) = peer.join().and_then(|lived| lived) {
+                resume_unwind(panic);
+            }
         }
     });
     // All peers are gone, and every lease is back.

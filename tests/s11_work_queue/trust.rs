@@ -13,16 +13,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Pieces of eight blocks, which visitors with one block each cannot complete.
-fn torrent(pieces: usize) -> Torrent {
+pub fn torrent(pieces: usize) -> Torrent {
     Recipe::single("t", 131_072, content(pieces * 131_072, 3)).build()
 }
 
 /// A peer that has everything, at 192.0.2.`host`.
-fn at(queue: &Arc<WorkQueue>, host: u8, number: u32) -> Claimant {
+pub fn at(queue: &Arc<WorkQueue>, host: u8, number: u32) -> Claimant {
     seed(queue, Contributor { peer: number, origin: Some(Origin::of([192, 0, 2, host].into())) })
 }
 
-fn claim(share: &mut Claimant) -> Option<Lease> {
+pub fn claim(share: &mut Claimant) -> Option<Lease> {
     match share.claim(true) {
         Claim::Lease(lease) => Some(lease),
         Claim::Later | Claim::Over => None,
@@ -30,7 +30,7 @@ fn claim(share: &mut Claimant) -> Option<Lease> {
 }
 
 /// Brings the first block that it is asked for, right or wrong.
-fn bring(lease: &mut Lease, torrent: &Torrent, store: &dyn Store, good: bool) -> Written {
+pub fn bring(lease: &mut Lease, torrent: &Torrent, store: &dyn Store, good: bool) -> Written {
     let Some(asked) = lease.next_request() else { return Written::Stale };
     let begin = asked.begin as usize;
     let mut block =
@@ -42,7 +42,7 @@ fn bring(lease: &mut Lease, torrent: &Torrent, store: &dyn Store, good: bool) ->
 }
 
 /// Brings all missing blocks of a piece.
-fn finish(lease: &mut Lease, torrent: &Torrent, store: &dyn Store) -> Written {
+pub fn finish(lease: &mut Lease, torrent: &Torrent, store: &dyn Store) -> Written {
     loop {
         match bring(lease, torrent, store, true) {
             Written::More => {}
@@ -183,7 +183,7 @@ fn lies_of_each_time_that_a_piece_was_wrong_come_to_light() {
 }
 
 /// Makes the peers with these numbers suspects: together they spoil a piece.
-fn suspects(
+pub fn suspects(
     queue: &Arc<WorkQueue>,
     torrent: &Torrent,
     store: &dyn Store,
@@ -237,7 +237,10 @@ fn one_right_block_of_a_piece_that_others_make_clears_nobody() {
     drop(lease);
     let mut lease = at(&queue, 3, 3).claim_piece(piece).expect("it waits");
     assert_eq!(finish(&mut lease, &torrent, &*store), Written::Verified);
-    assert!(suspect.claim_piece(3 - piece).is_none(), "it is a suspect still");
+    assert!(
+        suspect.claim_piece(3 - piece).is_none(),
+        "it is a suspect still: the piece was never complete, so its evidence clears nobody"
+    );
 }
 
 #[test]
@@ -296,7 +299,8 @@ fn a_spoilt_piece_waits_for_peers_that_have_proved_themselves_and_could_take_it(
         assert!(claim(&mut newcomer).is_none(), "the other one has not had a look yet");
         let taken = claim(&mut proved).expect("something waits");
         assert_eq!(taken.piece().get(), u32::from(!has_it), "the spoilt one first");
-        assert_eq!(claim(&mut newcomer).is_some(), !has_it);
+        let why = "whether the newcomer gets it once the other one has passed it over";
+        assert_eq!(claim(&mut newcomer).is_some(), !has_it, "{why}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! How many requests to keep outstanding.
 
+use super::super::support::assert_number;
 use piecemeal::s12_session::request_depth::RequestDepth;
 use std::time::{Duration, Instant};
 
@@ -54,7 +55,13 @@ fn the_depth_grows_within_a_few_round_trips() {
 #[test]
 fn the_depth_is_never_more_than_the_peer_queues() {
     for (most, expected) in [(7, 7), (0, 1)] {
-        assert_eq!(depth_after(5000, 1000, 50_000, most), expected);
+        assert_number(
+            &format!("the requests at a peer that drops those beyond its reqq, {most}"),
+            depth_after(5000, 1000, 50_000, most),
+            expected,
+            "BEP 10, request queue",
+            &[],
+        );
     }
     assert!(depth_after(500_000, 1, 1_000_000, usize::MAX) <= 512, "8 MiB");
 }

@@ -136,3 +136,33 @@ fn an_hour_of_waiting_ends_when_something_is_said() {
     sources.host.signals.hungry();
     assert_eq!(tells.recv_timeout(LIMIT), Ok(Wake::Hungry));
 }
+
+/// The same source, but it finds peers without the torrent's trackers.
+struct Open(Box<dyn PeerSource>);
+
+impl PeerSource for Open {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
+
+    fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
+        self.0.run(finder)
+    }
+}
+
+#[test]
+fn a_private_torrent_ends_the_open_sources_and_no_other() {
+    let ((open, open_heard), (closed, closed_heard)) =
+        (waits(mpsc::channel().1), waits(mpsc::channel().1));
+    let sources = Sources::running(vec![Box::new(Open(open)), closed]);
+    sources.host.signals.private();
+    assert_eq!(open_heard.recv_timeout(LIMIT), Ok(Wake::Stop));
+    assert_eq!(sources.until_gone(), (vec![], 0));
+    // The other one is told something later, and has heard nothing before.
+    sources.host.signals.hungry();
+    assert_eq!(closed_heard.recv_timeout(LIMIT), Ok(Wake::Hungry));
+}

@@ -85,8 +85,10 @@ impl Sources {
             signals: Arc::<Signals>::default(),
             counters: Arc::<Counters>::default(),
             handshake: Arc::new(|| Handshake::new(InfoHash([7; 20]), PeerId([1; 20]))),
+            names: InfoHash([7; 20]).into(),
             max_handshakes: 0,
             report: Arc::new(move |report| sender.send(report).is_ok()),
+            hands: None,
         };
         Sources { host, reports }
     }
@@ -146,7 +148,7 @@ impl Drop for Sources {
 /// A report in a few words.
 pub fn shown(report: &SourceReport) -> String {
     match report {
-        SourceReport::Found(peers) => format!("found {peers:?}"),
+        SourceReport::Found { addresses, .. } => format!("found {addresses:?}"),
         SourceReport::Met(_) => "met".to_owned(),
         SourceReport::Announced { tracker, event, peers, .. } => {
             format!("{tracker} {event:?} {peers}")

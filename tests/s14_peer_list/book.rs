@@ -1,5 +1,6 @@
 //! Whom to dial next.
 
+use super::super::support::assert_chosen;
 use piecemeal::s14_peer_list::addresses::{Addresses, Found, REMEMBERED};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -111,7 +112,13 @@ fn the_one_that_has_waited_longest_goes_first_and_none_goes_twice() {
     }
     let later = now + Duration::from_millis(2);
     let order: Vec<SocketAddr> = std::iter::from_fn(|| book.next(later)).collect();
-    assert_eq!(order, [at(3, 1), at(1, 1), at(2, 1)]);
+    assert_chosen(
+        "the order of dialing",
+        order,
+        [at(3, 1), at(1, 1), at(2, 1)],
+        "they were named in this order, and the one that has waited longest goes first",
+        "BEP 3, peer list",
+    );
 }
 
 #[test]
@@ -186,6 +193,21 @@ fn what_honest_peers_bring_counts_for_the_ip_that_they_share_with_liars() {
     // A fourth does.
     book.ban(at(1, 50_000));
     assert!(book.is_banned(newcomer) && !book.is_banned(honest));
+}
+
+#[test]
+fn a_peer_that_is_here_while_its_ip_is_barred_may_still_prove_itself() {
+    let mut book = Addresses::new(RETRY);
+    (1..=2).for_each(|port| assert_eq!(book.found(at(1, port), Instant::now()), Found::New));
+    let [idle, honest] = [at(1, 1), at(1, 2)];
+    assert!([book.next(Instant::now()), book.next(Instant::now())].iter().all(Option::is_some));
+    (3..=5).for_each(|port| book.ban(at(1, port)));
+    assert!(book.is_banned(honest), "a new connection from there is not let in");
+    book.brought(honest, 1);
+    assert!(book.ended(honest, true, true, Instant::now()).is_some(), "it may come back");
+    assert_eq!(book.ended(idle, true, false, Instant::now()), None, "it has brought nothing");
+    assert_eq!(book.next(Instant::now() + RETRY), Some(honest));
+    assert_eq!(book.count(), 1, "an address that is barred takes no room");
 }
 
 #[test]
@@ -292,4 +314,26 @@ fn an_address_that_may_be_a_double_is_dialed_again_after_a_minute() {
     assert!(book.is_hopeless());
     book.double_gone(at(1, 1), Instant::now());
     assert_eq!(next_in(&mut book), Some(2));
+}
+
+#[test]
+fn what_only_open_sources_have_named_is_forgotten_for_a_private_torrent() {
+    let (mut book, now) = (Addresses::new(RETRY), Instant::now());
+    assert_eq!(book.found_openly(at(1, 1), now), Found::New);
+    assert_eq!(book.found(at(2, 1), now), Found::New);
+    // A tracker names it as well, before or after.
+    assert_eq!(book.found_openly(at(3, 1), now), Found::New);
+    assert_eq!(book.found(at(3, 1), now), Found::Known);
+    assert_eq!(book.found(at(4, 1), now), Found::New);
+    assert_eq!(book.found_openly(at(4, 1), now), Found::Known);
+    // This one is connected. It stays so, but it is not dialed again.
+    assert_eq!(book.found_openly(at(5, 1), now - RETRY), Found::New);
+    assert_eq!(book.next(now), Some(at(5, 1)));
+    book.forget_open();
+    assert_eq!(book.ended(at(5, 1), true, true, now), None);
+    let mut left: Vec<SocketAddr> = std::iter::from_fn(|| book.next(now)).collect();
+    left.sort();
+    assert_eq!(left, [at(2, 1), at(3, 1), at(4, 1)]);
+    // A tracker may still name it.
+    assert_eq!(book.found(at(1, 1), now), Found::New);
 }

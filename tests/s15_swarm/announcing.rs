@@ -15,7 +15,6 @@ use piecemeal::s13_peer_sources::signals::Wake;
 use piecemeal::s13_peer_sources::source::{PeerSource, SourceHandle};
 use piecemeal::s15_swarm::{Event as SwarmEvent, Plan, SwarmError};
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -77,7 +76,7 @@ fn with_tier(
     let announcer = Announcer::new(
         urls,
         Arc::new(trackers),
-        plan.info_hash,
+        plan.names.first(),
         plan.peer_id,
         Duration::from_millis(20),
     );
@@ -233,10 +232,7 @@ fn who_stops_half_way_says_what_is_left() {
     });
     let (plan, all) = with_tracker(plan(&net, &torrent, &[]), move |_, _| names(&[peer]));
     let stop = Arc::clone(&plan.stop);
-    std::thread::spawn(move || {
-        two.wait();
-        stop.store(true, Ordering::SeqCst);
-    });
+    two.sets(stop);
     assert!(matches!(run(&net, plan, &torrent).result, Err(SwarmError::Stopped)));
     let last = asked(&all).pop().expect("it was asked");
     assert_eq!(events(&all), [Some(Event::Started), Some(Event::Stopped)]);
@@ -268,10 +264,7 @@ fn left_is_one_until_the_metadata_is_there_and_then_the_truth() {
     });
     let (plan, all) = with_tracker(magnet(&net, &torrent, &[]), move |_, _| names(&[peer]));
     let stop = Arc::clone(&plan.stop);
-    std::thread::spawn(move || {
-        opened.wait();
-        stop.store(true, Ordering::SeqCst);
-    });
+    opened.sets(stop);
     let ran = run(&net, plan, &torrent);
     assert!(matches!(ran.result, Err(SwarmError::Stopped)), "{:?}", ran.result);
     let left: Vec<u64> = asked(&all).iter().map(|ask| ask.left).collect();
@@ -444,8 +437,8 @@ fn whom_a_tracker_may_name_depends_on_the_one_of_its_tier_that_answered() {
         let mut plan = plan(&net, &torrent, &[]);
         let urls = ["fake://silent", answers].map(str::to_owned).to_vec();
         let trackers: Arc<Vec<Box<dyn Tracker>>> = Arc::new(vec![Box::new(Somewhere(near))]);
-        let announcer =
-            Announcer::new(urls, trackers, plan.info_hash, plan.peer_id, Duration::from_millis(20));
+        let (name, pause) = (plan.names.first(), Duration::from_millis(20));
+        let announcer = Announcer::new(urls, trackers, name, plan.peer_id, pause);
         plan.sources = vec![Box::new(announcer)];
         if !named {
             plan.sources.push(Box::new(Later(given)));

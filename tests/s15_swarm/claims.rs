@@ -1,6 +1,6 @@
 //! A peer id is a claim: whoever has heard it can use it.
 
-use super::super::support::{Gate, Torrent, wire};
+use super::super::support::{Gate, Torrent, has_hung_up, insist, wire};
 use super::net::{Net, PLAIN, Talk, brought, plan, run};
 use piecemeal::s15_swarm::Ended;
 use std::io;
@@ -22,7 +22,7 @@ fn is_let_in(talk: &mut Talk, torrent: &Torrent) -> io::Result<()> {
 
 /// Under the same name. It comes when it is its turn.
 fn comes_second(talk: &mut Talk, torrent: &Torrent, turn: &Gate) -> io::Result<()> {
-    turn.wait();
+    turn.opens()?;
     is_let_in(talk, torrent)
 }
 
@@ -42,7 +42,7 @@ fn a_stranger_with_a_peers_id_neither_keeps_us_from_it_nor_takes_its_place() {
                 if is_first {
                     is_let_in(talk, &content)?;
                     here.open();
-                    both.wait();
+                    both.opens()?;
                 } else {
                     comes_second(talk, &content, &here)?;
                     both.open();
@@ -70,15 +70,15 @@ fn a_peer_at_two_ports_of_an_address_is_talked_to_at_one_of_them() {
     let good = net.peer(1, move |talk| {
         is_let_in(talk, &content)?;
         first.open();
-        second.wait();
+        second.opens()?;
         gives(talk, &content)
     });
     let content = torrent.clone();
     let double = net.peer_at(SocketAddr::new(good.ip(), 7000), move |talk| {
         let let_in = comes_second(talk, &content, &here);
         refused.open();
-        assert!(let_in.is_err(), "we speak to it a second time");
-        let_in
+        insist!(has_hung_up(let_in)?, "we speak to it a second time");
+        Ok(())
     });
     let ran = run(&net, plan(&net, &torrent, &[good, double]), &torrent);
     assert_eq!(brought(ran.is_complete(&torrent)), [(good, 151_072)]);
@@ -93,7 +93,7 @@ fn an_address_that_was_refused_as_a_double_is_dialed_again_when_the_other_goes()
     let stranger = net.peer(1, move |talk| {
         is_let_in(talk, &content)?;
         first.open();
-        second.wait();
+        second.opens()?;
         Ok(()) // it goes, and has given nothing
     });
     let content = torrent.clone();
@@ -128,7 +128,7 @@ fn a_peer_at_a_hundred_and_ten_ports_is_dialed_once_at_each() {
         // We ask for more only when some of these have come.
         let asked = talk.asked()?;
         first.open();
-        last.wait();
+        last.opens()?;
         talk.block(&content, asked)?;
         talk.give(&content)
     });
@@ -137,7 +137,7 @@ fn a_peer_at_a_hundred_and_ten_ports_is_dialed_once_at_each() {
             let (content, proved, refused) =
                 (torrent.clone(), proved.clone(), Arc::clone(&refused));
             net.peer_at(SocketAddr::new(good.ip(), 7000 + port), move |talk| {
-                proved.wait();
+                proved.opens()?;
                 talk.hello_as(PLAIN, &content, NAME)?;
                 let held = talk.hold();
                 refused.fetch_add(usize::from(talk.dialed == 1), Ordering::SeqCst);

@@ -128,10 +128,7 @@ fn a_stop_from_outside_ends_it_at_once() {
     let mut plan = plan(&net, &torrent, &[peer]);
     plan.patience = Duration::from_secs(1000);
     let stop = Arc::clone(&plan.stop);
-    std::thread::spawn(move || {
-        begun.wait();
-        stop.store(true, Ordering::SeqCst);
-    });
+    begun.sets(stop);
     let ran = run(&net, plan, &torrent);
     assert!(matches!(ran.result, Err(SwarmError::Stopped)), "{:?}", ran.result);
 }
@@ -226,7 +223,7 @@ fn time_in_which_we_stood_still_uses_up_no_patience() {
     let peer = net.peer(1, move |talk| {
         talk.hello(PLAIN, &content)?;
         talk.has(&content, &[0, 1, 2, 3, 4])?;
-        gate.wait();
+        gate.opens()?;
         talk.give(&content)
     });
     let mut plan = plan(&net, &torrent, &[peer]);
@@ -343,7 +340,7 @@ fn no_more_are_connected_than_may_be() {
                     std::thread::sleep(Duration::from_millis(300)); // a fourth would come now
                     full.open();
                 }
-                full.wait();
+                full.opens()?;
                 talk.has(&content, &[0, 1, 2, 3, 4])?;
                 talk.give(&content)
             })
@@ -396,7 +393,7 @@ fn no_thread_of_a_peer_outlives_the_download() {
     // All the threads are there until they have been looked at.
     let seed = net.peer(10, move |talk| {
         talk.hello(PLAIN, &content)?;
-        looked.wait();
+        looked.opens()?;
         talk.has(&content, &[0, 1, 2, 3, 4])?;
         talk.give(&content)
     });

@@ -1,8 +1,11 @@
 //! From a magnet link: first the info dictionary, then the same download over the
 //! same connections.
 
-use super::super::support::{Gate, Recipe, Torrent, bencode, content, wire};
-use super::net::{EXTENDED, Net, PLAIN, Talk, brought, magnet, run};
+use super::super::support::{
+    Gate, Must, Recipe, Torrent, bencode, content, has_hung_up, insist, insist_eq, wire,
+};
+use super::net::{EXTENDED, Net, PLAIN, Talk, brought, magnet, peer_id_of, run};
+use piecemeal::s02_metainfo::{InfoHash, Names};
 use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s15_swarm::{Ended, Event, SwarmError};
 use std::io;
@@ -19,11 +22,11 @@ fn torrent() -> Torrent {
 /// Our id of `ut_metadata`, from our extension handshake: the first thing we say.
 fn greeted(talk: &mut Talk) -> io::Result<u8> {
     let (id, payload) = talk.next()?;
-    assert_eq!((id, payload[0]), (20, 0), "nothing comes before the extension handshake");
-    let (ours, _) = bencode::decode(&payload[1..]).expect("it is bencode");
-    assert!(ours.get("metadata_size").is_none(), "we do not have it");
+    insist_eq!((id, payload[0]), (20, 0), "nothing comes before the extension handshake");
+    let (ours, _) = bencode::decode(&payload[1..]).must("it is bencode")?;
+    insist!(ours.get("metadata_size").is_none(), "we do not have it");
     let id = ours.get("m").and_then(|names| names.get("ut_metadata")).and_then(bencode::Value::int);
-    Ok(u8::try_from(id.expect("we speak ut_metadata")).expect("an id is a byte"))
+    Ok(u8::try_from(id.must("we speak ut_metadata")?).must("an id is a byte")?)
 }
 
 /// The peer's extension handshake: its `ut_metadata` is number 3.
@@ -43,13 +46,13 @@ fn asked(talk: &mut Talk) -> io::Result<i64> {
         // Somebody else has brought it, and we say so: nothing more will be asked.
         return Err(io::Error::other("it is no longer wanted"));
     }
-    assert_eq!((id, payload[0]), (20, 3), "only metadata requests go to the peer, not {payload:?}");
-    let (request, _) = bencode::decode(&payload[1..]).expect("it is bencode");
-    assert_eq!(request.get("msg_type").and_then(bencode::Value::int), Some(0));
+    insist_eq!((id, payload[0]), (20, 3), "only metadata requests go to the peer, not {payload:?}");
+    let (request, _) = bencode::decode(&payload[1..]).must("it is bencode")?;
+    insist_eq!(request.get("msg_type").and_then(bencode::Value::int), Some(0));
     Ok(request
         .get("piece")
         .and_then(bencode::Value::int)
-        .expect("a request names a metadata piece"))
+        .must("a request names a metadata piece")?)
 }
 
 fn answer(talk: &mut Talk, our_id: u8, piece: i64, all: &[u8]) -> io::Result<()> {
@@ -73,7 +76,7 @@ fn a_peer_whose_extension_handshake_is_not_bencode_still_gives_pieces() {
     // This one knows what the torrent is, and has no piece of it.
     let content = torrent.clone();
     let knows = net.peer(2, move |talk| {
-        known.wait();
+        known.opens()?;
         give_metadata(talk, &content, &content.info)?;
         talk.give(&content)
     });
@@ -84,7 +87,7 @@ fn a_peer_whose_extension_handshake_is_not_bencode_still_gives_pieces() {
 }
 
 /// Says hello, greets, and answers every metadata request from these bytes.
-fn give_metadata(talk: &mut Talk, torrent: &Torrent, metadata: &[u8]) -> io::Result<()> {
+pub fn give_metadata(talk: &mut Talk, torrent: &Torrent, metadata: &[u8]) -> io::Result<()> {
     talk.hello(EXTENDED, torrent)?;
     greet(talk, metadata.len() as i64)?;
     let ours = greeted(talk)?;
@@ -93,6 +96,30 @@ fn give_metadata(talk: &mut Talk, torrent: &Torrent, metadata: &[u8]) -> io::Res
         answer(talk, ours, piece, metadata)?;
     }
     Ok(())
+}
+
+#[test]
+fn a_torrent_with_two_names_is_dialed_by_the_first_and_known_by_both() {
+    let (net, torrent) = (Net::new(), torrent());
+    let content = torrent.clone();
+    let peer = net.peer(1, move |talk| {
+        let ours = talk.bytes(68)?;
+        insist_eq!(ours[28..48], [9; 20], "byte 28, info hash: the first name");
+        let id = peer_id_of(talk.address);
+        talk.send(&wire::handshake(EXTENDED, content.info_hash, id))?;
+        greet(talk, content.info.len() as i64)?;
+        let our_id = greeted(talk)?;
+        for _ in content.info.chunks(16_384) {
+            let piece = asked(talk)?;
+            answer(talk, our_id, piece, &content.info)?;
+        }
+        talk.has(&content, &all(&content))?;
+        talk.give(&content)
+    });
+    let mut plan = magnet(&net, &torrent, &[peer]);
+    plan.names = Names::from(InfoHash([9; 20])).and(InfoHash(torrent.info_hash));
+    run(&net, plan, &torrent).is_complete(&torrent);
+    assert_eq!(net.dials(peer), 1);
 }
 
 /// The script is about a first connection, before there is metadata.
@@ -108,7 +135,7 @@ fn good(net: &Net, host: u8, torrent: &Torrent, gate: Option<&Gate>) -> SocketAd
     let (torrent, gate) = (torrent.clone(), gate.cloned());
     net.peer(host, move |talk| {
         if let Some(gate) = &gate {
-            gate.wait();
+            gate.opens()?;
         }
         let info = torrent.info.clone();
         give_metadata(talk, &torrent, &info)?;
@@ -139,7 +166,7 @@ fn the_handshake_offers_extensions_and_nothing_else() {
     let peer = net.peer(1, move |talk| {
         // It says that it has the fast extension. We, without the info dictionary, do not.
         let hello = talk.hello([0, 0, 0, 0, 0, 0x10, 0, 0x04], &content)?;
-        assert_eq!(hello[20..28], [0, 0, 0, 0, 0, 0x10, 0, 0]);
+        insist_eq!(hello[20..28], [0, 0, 0, 0, 0, 0x10, 0, 0]);
         greet(talk, content.info.len() as i64)?;
         let ours = greeted(talk)?;
         for _ in 0..2 {
@@ -149,12 +176,12 @@ fn the_handshake_offers_extensions_and_nothing_else() {
         talk.has(&content, &all(&content))?;
         let (id, greeting) = talk.next()?;
         let size = format!("13:metadata_sizei{}e", content.info.len());
-        assert!(
+        insist!(
             id == 20 && String::from_utf8_lossy(&greeting).contains(&size),
             "then we say that we have it, too"
         );
         let (id, _) = talk.next()?;
-        assert_eq!(id, wire::INTERESTED, "and then we are interested");
+        insist_eq!(id, wire::INTERESTED, "and then we are interested");
         talk.unchoke()?;
         talk.give(&content)
     });
@@ -217,8 +244,8 @@ fn peers_without_metadata_wait_and_then_give_pieces() {
     });
     let content = torrent.clone();
     let knowing = net.peer(4, move |talk| {
-        waiting.wait();
-        asking.wait();
+        waiting.opens()?;
+        asking.opens()?;
         let info = content.info.clone();
         give_metadata(talk, &content, &info)?;
         talk.has(&content, &half(750))?;
@@ -253,7 +280,7 @@ fn a_peer_that_takes_its_offer_back_while_it_is_asked_still_gives_pieces() {
     });
     let content = torrent.clone();
     let knowing = net.peer(2, move |talk| {
-        taken_back.wait();
+        taken_back.opens()?;
         let info = content.info.clone();
         give_metadata(talk, &content, &info)?;
         talk.has(&content, &(500..1000).collect::<Vec<_>>())?;
@@ -374,10 +401,10 @@ fn a_bitfield_that_proves_wrong_costs_only_its_sender() {
     });
     let content = torrent.clone();
     let honest = net.peer(2, move |talk| {
-        there.wait();
+        there.opens()?;
         let info = content.info.clone();
         give_metadata(talk, &content, &info)?;
-        gone.wait();
+        gone.opens()?;
         talk.has(&content, &all(&content))?;
         talk.give(&content)
     });
@@ -400,9 +427,9 @@ fn messages_without_end_before_the_metadata_cost_only_their_sender() {
         let haves = wire::have(0).repeat(1000);
         // We would have to keep them all: at some point we hang up.
         let flooded = (0..400).try_for_each(|_| talk.send(&haves));
-        assert!(flooded.is_err(), "3.6 MB of haves were kept");
+        insist!(has_hung_up(flooded)?, "3.6 MB of haves were kept");
         gate.open();
-        flooded
+        Ok(())
     });
     let honest = good(&net, 2, &torrent, Some(&worst));
     run(&net, magnet(&net, &torrent, &[flooder, honest]), &torrent).is_complete(&torrent);
@@ -437,7 +464,7 @@ fn metadata_that_is_right_and_useless_ends_it_with_the_reason() {
     });
     let honest = Torrent::sample();
     let mut plan = magnet(&net, &honest, &[peer]);
-    plan.info_hash = piecemeal::s02_metainfo::InfoHash(torrent.info_hash);
+    plan.names = InfoHash(torrent.info_hash).into();
     let ran = run(&net, plan, &torrent);
     assert!(matches!(ran.result, Err(SwarmError::Unusable(_))), "{:?}", ran.result);
 }
@@ -502,7 +529,7 @@ fn an_offer_that_is_taken_back_holds_up_nobody() {
                     if begun.fetch_add(1, Ordering::SeqCst) == 3 {
                         all_are_asked.open();
                     }
-                    taken_back.wait();
+                    taken_back.opens()?;
                     if piece == 0 {
                         // Longer than a peer may keep its place while another waits for it.
                         std::thread::sleep(retry + Duration::from_millis(500));
@@ -516,7 +543,7 @@ fn an_offer_that_is_taken_back_holds_up_nobody() {
         .collect();
     let content = torrent.clone();
     peers.push(net.peer(5, move |talk| {
-        all_are_asked.wait();
+        all_are_asked.opens()?;
         talk.hello(EXTENDED, &content)?;
         greet(talk, content.info.len() as i64)?;
         greeted(talk)?;

@@ -1,8 +1,11 @@
 //! A network in memory, and peers that follow a script. Their side of the protocol
 //! is written out by hand.
 
-use super::super::support::{LIMIT, Torrent, jitter, wire};
+use super::super::support::{
+    Complaint, LIMIT, Must, Torrent, Verdict, bencode, insist, jitter, wire, wire_is,
+};
 use super::memory::{Memory, in_time, info};
+use piecemeal::actors::line::MAX_MESSAGE;
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s03_tracker::reach::NamedBy;
@@ -38,6 +41,8 @@ pub struct Net {
     scripts: Mutex<HashMap<SocketAddr, Script>>,
     dials: Mutex<Vec<SocketAddr>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// What the scripts hold against us.
+    complaints: Arc<Mutex<Vec<Complaint>>>,
     /// How many connections there are, and were at most.
     live: Arc<(AtomicUsize, AtomicUsize)>,
 }
@@ -51,8 +56,8 @@ impl Net {
     pub fn with_room(room: usize) -> Arc<Net> {
         static NUMBER: AtomicU8 = AtomicU8::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let (scripts, dials, threads, live) = Default::default();
-        Arc::new(Net { number, room, scripts, dials, threads, live })
+        let (scripts, dials, threads, complaints, live) = Default::default();
+        Arc::new(Net { number, room, scripts, dials, threads, complaints, live })
     }
 
     /// An address that no other test uses.
@@ -104,7 +109,7 @@ impl Net {
         self.live.1.load(Ordering::SeqCst)
     }
 
-    /// Waits for all scripts, and fails where one of them failed.
+    /// Waits for all scripts, and fails where one of them has complained.
     #[track_caller]
     pub fn check(&self) {
         let threads = std::mem::take(&mut *jitter::lock(&self.threads));
@@ -112,6 +117,10 @@ impl Net {
             if let Err(panic) = thread.join() {
                 std::panic::resume_unwind(panic);
             }
+        }
+        let complaint = jitter::lock(&self.complaints).first().cloned();
+        if let Some(complaint) = complaint {
+            complaint.raise();
         }
     }
 }
@@ -127,9 +136,11 @@ impl Dial for Net {
         live.1.fetch_max(now, Ordering::SeqCst);
         let mut talk =
             Talk { transport: theirs, address: peer, dialed: self.dials(peer), unchoked: false };
+        let complaints = Arc::clone(&self.complaints);
         let thread = std::thread::spawn(move || {
-            // An error is our hanging up, which is our right.
-            let _ = script(&mut talk);
+            // Any other error is our hanging up, which is our right.
+            let complaint = script(&mut talk).err().as_ref().and_then(Complaint::of);
+            jitter::lock(&complaints).extend(complaint);
             live.0.fetch_sub(1, Ordering::SeqCst);
             hang_up();
         });
@@ -150,6 +161,17 @@ pub struct Talk {
     unchoked: bool,
 }
 
+/// The peer id of the script at an address.
+pub fn peer_id_of(address: SocketAddr) -> [u8; 20] {
+    let mut id = *b"-SC0001-a script....";
+    id[18] = address.to_string().as_bytes()[3];
+    id[19] = match address.ip() {
+        std::net::IpAddr::V4(ip) => ip.octets()[3],
+        std::net::IpAddr::V6(_) => 0,
+    };
+    id
+}
+
 impl Talk {
     /// With somebody that the test has reached by itself.
     #[allow(dead_code)] // for stage 17
@@ -157,19 +179,9 @@ impl Talk {
         Talk { address: transport.peer, transport, dialed: 1, unchoked: false }
     }
 
-    fn peer_id(&self) -> [u8; 20] {
-        let mut id = *b"-SC0001-a script....";
-        id[18] = self.address.to_string().as_bytes()[3];
-        id[19] = match self.address.ip() {
-            std::net::IpAddr::V4(ip) => ip.octets()[3],
-            std::net::IpAddr::V6(_) => 0,
-        };
-        id
-    }
-
     /// Reads our handshake and answers it.
     pub fn hello(&mut self, reserved: [u8; 8], torrent: &Torrent) -> io::Result<Vec<u8>> {
-        self.hello_as(reserved, torrent, self.peer_id())
+        self.hello_as(reserved, torrent, peer_id_of(self.address))
     }
 
     pub fn hello_as(
@@ -179,7 +191,11 @@ impl Talk {
         peer_id: [u8; 20],
     ) -> io::Result<Vec<u8>> {
         let ours = self.bytes(68)?;
-        assert_eq!(ours[28..48], torrent.info_hash, "the handshake is about this torrent");
+        // The reserved bytes and the peer id are ours to choose.
+        let mut expected = wire::handshake([0; 8], torrent.info_hash, [0; 20]);
+        expected[20..28].copy_from_slice(&ours[20..28]);
+        expected[48..].copy_from_slice(&ours[48..]);
+        wire_is(&ours, &expected, "BEP 3, handshake")?;
         self.send(&wire::handshake(reserved, torrent.info_hash, peer_id))?;
         Ok(ours)
     }
@@ -200,10 +216,14 @@ impl Talk {
     pub fn next(&mut self) -> io::Result<(u8, Vec<u8>)> {
         loop {
             let prefix = self.bytes(4)?;
-            let length = u32::from_be_bytes(prefix.try_into().expect("four bytes are four bytes"));
-            if length > 0 {
-                let mut message = self.bytes(length as usize)?;
-                return Ok((message.remove(0), message));
+            let length = prefix.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+            // Nothing that we say is longer, and a wrong length is not to take all memory.
+            insist!(length <= MAX_MESSAGE, "byte 0, length prefix: {length}, from {prefix:02x?}");
+            let message = self.bytes(length)?;
+            if let Some((id, payload)) = message.split_first() {
+                // Scripts look at the extension id without asking whether there is one.
+                insist!(*id != wire::EXTENDED || !payload.is_empty(), "byte 5, extension id: none");
+                return Ok((*id, payload.to_vec()));
             }
         }
     }
@@ -224,6 +244,23 @@ impl Talk {
         self.send(&wire::message(wire::BITFIELD, &wire::bitfield(&bits)))
     }
 
+    /// Says hello, and gives the info dictionary.
+    pub fn give_info(&mut self, torrent: &Torrent) -> io::Result<()> {
+        self.hello(EXTENDED, torrent)?;
+        let (_, greeting) = self.next()?;
+        let (ours, _) = bencode::decode(&greeting[1..]).must("it is bencode")?;
+        let ours = ours.get("m").and_then(|m| m.get("ut_metadata")).and_then(bencode::Value::int);
+        let ours = u8::try_from(ours.must("we speak it")?).must("an id is a byte")?;
+        let size = bencode::int(torrent.info.len() as i64);
+        let names = bencode::dict(&[("ut_metadata", bencode::int(3))]);
+        let greeting = bencode::dict(&[("m", names), ("metadata_size", size.clone())]);
+        self.send(&wire::extended(0, &greeting))?;
+        self.until(wire::EXTENDED)?;
+        let (msg_type, piece) = (("msg_type", bencode::int(1)), ("piece", bencode::int(0)));
+        let head = bencode::dict(&[msg_type, piece, ("total_size", size)]);
+        self.send(&wire::extended(ours, &[&head[..], &torrent.info].concat()))
+    }
+
     pub fn unchoke(&mut self) -> io::Result<()> {
         self.unchoked = true;
         self.send(&wire::message(wire::UNCHOKE, &[]))
@@ -240,7 +277,7 @@ impl Talk {
             match self.next()? {
                 (wire::INTERESTED, _) if !self.unchoked => self.unchoke()?,
                 (wire::REQUEST, payload) => {
-                    return Ok(wire::three(&payload).expect("a request has three numbers"));
+                    return Ok(wire::three(&payload).must("a request has three numbers")?);
                 }
                 _ => {}
             }
@@ -262,14 +299,16 @@ impl Talk {
             other => other?,
         };
         prefix[1..].copy_from_slice(&self.bytes(3)?);
-        let message = self.bytes(u32::from_be_bytes(prefix) as usize)?;
+        let length = u32::from_be_bytes(prefix) as usize;
+        insist!(length <= MAX_MESSAGE, "byte 0, length prefix: {length}, from {prefix:02x?}");
+        let message = self.bytes(length)?;
         let request = message.strip_prefix(&[wire::REQUEST]);
         Ok(request.and_then(wire::three))
     }
 
     /// Answers with the block as it should be.
     pub fn block(&mut self, torrent: &Torrent, (piece, begin, length): Asked) -> io::Result<()> {
-        self.send(&wire::block(piece, begin, &right(torrent, (piece, begin, length))))
+        self.send(&wire::block(piece, begin, &right(torrent, (piece, begin, length))?))
     }
 
     /// Answers with a block of the right size, and wrong.
@@ -279,7 +318,7 @@ impl Talk {
         (piece, begin, length): Asked,
     ) -> io::Result<()> {
         let wrong: Vec<u8> =
-            right(torrent, (piece, begin, length)).iter().map(|byte| !byte).collect();
+            right(torrent, (piece, begin, length))?.iter().map(|byte| !byte).collect();
         self.send(&wire::block(piece, begin, &wrong))
     }
 
@@ -310,9 +349,12 @@ impl Talk {
     }
 }
 
-pub fn right(torrent: &Torrent, (piece, begin, length): Asked) -> Vec<u8> {
-    assert!(length <= 16_384, "nobody gives more than 16 KiB at once");
-    torrent.piece(piece as usize)[begin as usize..(begin + length) as usize].to_vec()
+/// The block as it should be, which the torrent must have.
+pub fn right(torrent: &Torrent, (piece, begin, length): Asked) -> Verdict<Vec<u8>> {
+    let most = "request: length: a block has at most 16384 bytes, and is in its piece";
+    let end = begin.checked_add(length).filter(|_| length <= 16_384).must(most)?;
+    let block = torrent.piece(piece as usize).get(begin as usize..end as usize);
+    Ok(block.must(&format!("{most}; found {:?}", (piece, begin, length)))?.to_vec())
 }
 
 /// A source that names these and has no more to say.

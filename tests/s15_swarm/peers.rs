@@ -1,6 +1,6 @@
 //! Downloads from peers that are honest, each in its own way.
 
-use super::super::support::{Gate, Torrent, wire};
+use super::super::support::{Gate, Must, Torrent, insist, insist_eq, wire, wire_is};
 use super::memory::{Memory, bits};
 use super::net::{EXTENDED, FAST, Net, PLAIN, US, brought, plan, run, run_into};
 use piecemeal::s10_storage::Store;
@@ -46,16 +46,16 @@ fn the_first_bytes_are_those_of_the_specifications() {
         let hello = talk.hello([0, 0, 0, 0, 0, 0x10, 0, 0x04], &content)?;
         let mut said = vec![hello, talk.bytes(5)?];
         let (id, greeting) = talk.next()?;
-        assert_eq!((id, greeting[0]), (20, 0), "the extension handshake follows");
+        insist_eq!((id, greeting[0]), (20, 0), "the extension handshake follows");
         said.push(greeting[1..].to_vec());
         talk.send(b"\0\0\0\x01\x0e")?; // have all
         said.push(talk.bytes(5)?);
         talk.send(b"\0\0\0\x01\x01")?; // unchoke
         said.push(talk.bytes(17)?);
-        *listening.lock().expect("the script has not failed") = said;
+        *listening.lock().must("the script has not failed")? = said;
         talk.block(
             &content,
-            wire::three(&said_last(&listening)[5..]).expect("a request has three numbers"),
+            wire::three(&said_last(&listening)[5..]).must("a request has three numbers")?,
         )?;
         talk.give(&content)
     });
@@ -83,11 +83,11 @@ fn what_is_there_is_said_and_not_fetched_again() {
         let content = torrent.clone();
         let peer = net.peer(1, move |talk| {
             talk.hello(reserved, &content)?;
-            assert_eq!(talk.bytes(6)?, b"\0\0\0\x02\x05\xA8", "a bitfield of pieces 0, 2 and 4");
+            insist_eq!(talk.bytes(6)?, b"\0\0\0\x02\x05\xA8", "a bitfield of pieces 0, 2 and 4");
             talk.has(&content, &[0, 1, 2, 3, 4])?;
             loop {
                 let asked = talk.asked()?;
-                assert!([1, 3].contains(&asked.0), "only these are missing");
+                insist!([1, 3].contains(&asked.0), "only these are missing");
                 talk.block(&content, asked)?;
             }
         });
@@ -177,14 +177,15 @@ fn a_peer_is_told_of_each_piece_that_another_brought() {
         // In our bitfield if they came before it, as haves if they came after.
         while have.len() < 3 {
             match talk.next()? {
-                (wire::BITFIELD, bits) => {
-                    have.extend((0..5).filter(|piece| bits[0] & 0x80 >> piece != 0))
-                }
+                (wire::BITFIELD, bits) => have
+                    .extend((0..5).filter(|piece| {
+                        bits.first().is_some_and(|bits| bits & 0x80 >> piece != 0)
+                    })),
                 (wire::HAVE, payload) => have.extend(payload.last().copied()),
                 _ => {}
             }
         }
-        assert_eq!(have.into_iter().collect::<Vec<u8>>(), [1, 2, 3]);
+        insist_eq!(have.into_iter().collect::<Vec<u8>>(), [1, 2, 3]);
         told.open();
         talk.unchoke()?;
         talk.give(&content)
@@ -197,7 +198,7 @@ fn a_peer_is_told_of_each_piece_that_another_brought() {
             let asked = talk.asked()?;
             talk.block(&content, asked)?;
         }
-        heard.wait();
+        heard.opens()?;
         talk.send(&wire::have(4))?;
         talk.give(&content)
     });
@@ -275,7 +276,7 @@ fn what_is_rejected_while_we_are_choked_is_asked_for_after_the_unchoke() {
             talk.send(&wire::message(wire::ALLOWED_FAST, &0_u32.to_be_bytes()))?;
             for _ in 0..content.piece(0).len().div_ceil(16_384) {
                 let asked = talk.until(wire::REQUEST)?;
-                talk.reject(wire::three(&asked).expect("a request has three numbers"))?;
+                talk.reject(wire::three(&asked).must("a request has three numbers")?)?;
             }
         }
         talk.unchoke()?;
@@ -293,7 +294,7 @@ fn blocks_may_come_in_any_order() {
         talk.hello(PLAIN, &content)?;
         talk.has(&content, &[0, 1, 2, 3, 4])?;
         let mut all = talk.all_asked(10)?;
-        assert_eq!(
+        insist_eq!(
             all.iter().collect::<std::collections::HashSet<_>>().len(),
             10,
             "each block once: {all:?}"
@@ -321,7 +322,7 @@ fn no_more_is_asked_for_than_the_peer_can_queue() {
             while let Some(asked) = talk.asked_soon()? {
                 waiting.push(asked);
             }
-            assert!(
+            insist!(
                 waiting.len() <= 3,
                 "it said that it queues 3, and is asked for {}",
                 waiting.len()
@@ -336,25 +337,45 @@ fn no_more_is_asked_for_than_the_peer_can_queue() {
 
 #[test]
 fn in_the_end_game_a_fast_peer_takes_over_from_a_slow_one_which_is_told_to_stop() {
-    let (net, torrent) = (Net::new(), Torrent::of_pieces(1, 6));
-    let asked = Gate::default();
-    let (content, opened) = (torrent.clone(), asked.clone());
+    let (net, torrent) = (Net::new(), Torrent::of_pieces(2, 6));
+    let (asked, held, told) = (Gate::default(), Gate::default(), Gate::default());
+    let (content, opened, stopped) = (torrent.clone(), asked.clone(), told.clone());
     let slow = net.peer(1, move |talk| {
         talk.hello(PLAIN, &content)?;
         talk.has(&content, &[0])?;
         let first = talk.asked()?;
         opened.open();
         let cancelled = talk.until(wire::CANCEL)?;
-        assert_eq!(wire::three(&cancelled), Some(first));
+        stopped.open();
+        let [index, begin, length] = [first.0, first.1, first.2].map(u32::to_be_bytes);
+        wire_is(
+            &[&[wire::CANCEL], &cancelled[..]].concat(),
+            &[&[wire::CANCEL][..], &index, &begin, &length].concat(),
+            "BEP 3, message without its length",
+        )?;
         talk.hold()
+    });
+    // The other piece keeps the download going until the slow one has been told.
+    let (content, holds) = (torrent.clone(), held.clone());
+    let other = net.peer(3, move |talk| {
+        talk.hello(PLAIN, &content)?;
+        talk.has(&content, &[1])?;
+        let first = talk.asked()?;
+        holds.open();
+        told.opens()?;
+        talk.block(&content, first)?;
+        talk.give(&content)
     });
     let content = torrent.clone();
     let fast = net.peer(2, move |talk| {
         talk.hello(PLAIN, &content)?;
         talk.has(&content, &[0])?;
-        asked.wait();
+        asked.opens()?;
+        held.opens()?;
         talk.give(&content)
     });
-    let ran = run(&net, plan(&net, &torrent, &[slow, fast]), &torrent);
-    assert_eq!(brought(ran.is_complete(&torrent)), [(fast, 32_768)]);
+    let ran = run(&net, plan(&net, &torrent, &[slow, fast, other]), &torrent);
+    let mut brought = brought(ran.is_complete(&torrent));
+    brought.sort_unstable();
+    assert_eq!(brought, [(fast, 32_768), (other, 32_768)]);
 }

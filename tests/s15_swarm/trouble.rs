@@ -1,9 +1,10 @@
 //! Peers that lie, vanish, stall or confuse, most of them beside a good one.
 
-use super::super::support::{Gate, Recipe, Torrent, content, wire};
+use super::super::support::{Gate, Must, Recipe, Torrent, content, insist, wire};
 use super::net::{EXTENDED, FAST, LITTLE, Net, PLAIN, Talk, US, brought, plan, run};
 use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s12_session::host::SessionEnd;
+use piecemeal::s15_swarm::summary::Giver;
 use piecemeal::s15_swarm::{Ended, Event, Plan};
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +21,7 @@ fn good_after(net: &Net, host: u8, torrent: &Torrent, gate: &Gate) -> SocketAddr
     let (torrent, gate) = (torrent.clone(), gate.clone());
     net.peer(host, move |talk| {
         talk.hello(PLAIN, &torrent)?;
-        gate.wait();
+        gate.opens()?;
         talk.has(&torrent, &(0..torrent.pieces()).collect::<Vec<_>>())?;
         talk.give(&torrent)
     })
@@ -142,8 +143,10 @@ fn a_corrupt_peer_alone_is_banned_and_the_end() {
         "{:?}",
         ran.left(peer)
     );
-    let told =
-        ran.events.iter().any(|event| matches!(event, Event::Corrupt(_, by) if *by == [peer]));
+    let told = ran
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::Corrupt(_, by) if *by == [Giver::Peer(peer)]));
     assert!(told, "{:?}", ran.told());
 }
 
@@ -161,7 +164,7 @@ fn a_corrupt_peer_is_banned_and_a_good_one_finishes() {
     let (content, opened) = (torrent.clone(), named.clone());
     let good = net.peer(2, move |talk| {
         talk.hello(PLAIN, &content)?;
-        opened.wait();
+        opened.opens()?;
         talk.has(&content, &[0, 1, 2, 3, 4])?;
         talk.give(&content)
     });
@@ -188,7 +191,7 @@ impl piecemeal::s13_peer_sources::source::PeerSource for Waits {
         self: Box<Self>,
         finder: piecemeal::s13_peer_sources::source::SourceHandle,
     ) -> Result<(), piecemeal::s07_extension::BoxError> {
-        self.gone.wait();
+        self.gone.opens()?;
         finder.found(NamedBy::User, vec![self.liar]);
         // One that was met and is not banned is dialed again after 0.3 s.
         std::thread::sleep(Duration::from_millis(800));
@@ -209,14 +212,14 @@ fn who_shared_a_corrupt_piece_with_a_liar_is_not_banned_and_the_liar_is() {
         first.into_iter().try_for_each(|asked| talk.block(&content, asked))?;
         talk.choke()?;
         given.open();
-        wait.wait();
+        wait.opens()?;
         talk.unchoke()?;
         talk.give(&content)
     });
     let content = torrent.clone();
     let liar = net.peer(2, move |talk| {
         talk.hello(PLAIN, &content)?;
-        half.wait();
+        half.opens()?;
         talk.has(&content, &[0])?;
         for asked in talk.all_asked(2)? {
             talk.wrong_block(&content, asked)?;
@@ -235,7 +238,7 @@ fn who_shared_a_corrupt_piece_with_a_liar_is_not_banned_and_the_liar_is() {
         .find_map(|event| if let Event::Corrupt(_, by) = event { Some(by.clone()) } else { None });
     let mut by = by.expect("a piece was corrupt");
     by.sort_unstable();
-    assert_eq!(by, [honest, liar], "both had a part in it");
+    assert_eq!(by, [honest, liar].map(Giver::Peer), "both had a part in it");
 }
 
 /// An honest peer shares a piece that a liar spoils. What it was asked for before, and
@@ -251,7 +254,7 @@ fn a_piece_that_another_spoilt_is_fetched_once_more_and_not_twice() {
         talk.has(&content, &[0])?;
         let all = talk.all_asked(2)?;
         asked.open();
-        wait.wait();
+        wait.opens()?;
         all.into_iter().try_for_each(|asked| talk.wrong_block(&content, asked))?;
         let ended = talk.hold();
         gone.open();
@@ -260,11 +263,11 @@ fn a_piece_that_another_spoilt_is_fetched_once_more_and_not_twice() {
     let content = torrent.clone();
     let honest = net.peer(2, move |talk| {
         talk.hello(PLAIN, &content)?;
-        taken.wait();
+        taken.opens()?;
         talk.has(&content, &[0])?;
         let all = talk.all_asked(2)?;
         shared.open();
-        spoilt.wait();
+        spoilt.opens()?;
         all.into_iter().try_for_each(|asked| talk.block(&content, asked))?;
         talk.give(&content)
     });
@@ -399,7 +402,7 @@ fn silence_and_rejects_and_chokes_hold_nobody_up() {
         worst.open();
         loop {
             let asked = talk.asked()?;
-            assert!(asked.0 < torrent.pieces() as u32);
+            insist!(asked.0 < torrent.pieces() as u32);
             talk.reject(asked)?;
         }
     });
@@ -504,7 +507,7 @@ fn a_peer_that_shakes_hands_and_hangs_up_is_dialed_six_times_and_no_more() {
         talk.has(&content, &[0, 1, 2, 3, 4])?;
         // A block after each, so that our patience never runs out.
         for gate in &dialed {
-            gate.wait();
+            gate.opens()?;
             let asked = talk.asked()?;
             talk.block(&content, asked)?;
         }
@@ -541,8 +544,8 @@ fn requests_for_a_piece_that_others_made_wrong_are_taken_back_before_it_is_asked
             match talk.next()? {
                 (wire::CANCEL, payload) => taken_back.extend(wire::three(&payload)),
                 (wire::REQUEST, payload) => {
-                    let request = wire::three(&payload).expect("a request has three numbers");
-                    assert!(taken_back.contains(&request), "{request:?} is asked for twice");
+                    let request = wire::three(&payload).must("a request has three numbers")?;
+                    insist!(taken_back.contains(&request), "{request:?} is asked for twice");
                     again.push(request);
                 }
                 _ => {}
@@ -554,7 +557,7 @@ fn requests_for_a_piece_that_others_made_wrong_are_taken_back_before_it_is_asked
     let content = torrent.clone();
     let liar = net.peer(2, move |talk| {
         talk.hello(PLAIN, &content)?;
-        asked.wait();
+        asked.opens()?;
         talk.has(&content, &[0])?;
         loop {
             let asked = talk.asked()?;
@@ -586,11 +589,11 @@ impl piecemeal::s13_peer_sources::source::PeerSource for Nat {
         self: Box<Self>,
         finder: piecemeal::s13_peer_sources::source::SourceHandle,
     ) -> Result<(), piecemeal::s07_extension::BoxError> {
-        self.given.wait();
+        self.given.opens()?;
         // One after the other: of two that share a piece, the later lie would not count.
         for (liar, gone) in &self.liars {
             finder.found(NamedBy::User, vec![*liar]);
-            gone.wait();
+            gone.opens()?;
         }
         finder.found(NamedBy::User, vec![self.newcomer]);
         Ok(())

@@ -124,10 +124,10 @@ fn a_watch_sees_who_chokes_and_wants_whom_and_who_fetches_what() {
     let peer = net.peer(1, move |talk| {
         talk.hello(FAST, &its)?;
         talk.has(&its, &[0, 1, 2, 3, 4])?;
-        script_unchokes.wait();
+        script_unchokes.opens()?;
         talk.unchoke()?;
         let first = talk.asked()?;
-        script_gives.wait();
+        script_gives.opens()?;
         talk.block(&its, first)?;
         talk.give(&its)
     });

@@ -1,6 +1,6 @@
 //! Several peers of ours that know each other, each a whole download of its own.
 
-use super::super::support::Torrent;
+use super::super::support::{Torrent, jitter};
 use super::giver::stocked;
 use super::memory::{Memory, info};
 use piecemeal::s02_metainfo::Info;
@@ -20,6 +20,7 @@ use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
@@ -102,7 +103,7 @@ impl Dial for Line {
         thread::spawn(move || {
             theirs.set_deadline(until);
             let hello = introducer.handshake();
-            if let Ok(their_hello) = answer(&mut theirs, &hello) {
+            if let Ok(their_hello) = answer(&mut theirs, &hello, introducer.names()) {
                 introducer.met(Connection::new(theirs, hello, their_hello));
             }
         });
@@ -201,7 +202,7 @@ pub fn run_with_patience(
             scope.spawn(move || {
                 let given = Arc::clone(&store) as Arc<dyn Store>;
                 let result = download(plan, |_: &Info| Ok((given, have)), &mut |event| {
-                    over.lock().expect("nobody panics with this lock")(number, &event, &stop);
+                    jitter::lock(over)(number, &event, &stop);
                 });
                 Ran { result, store }
             })
@@ -209,7 +210,7 @@ pub fn run_with_patience(
         let threads: Vec<_> = members.iter().enumerate().map(start).collect();
         threads
             .into_iter()
-            .map(|thread| thread.join().expect("a download does not panic"))
+            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
             .collect()
     })
 }

@@ -1,7 +1,9 @@
 //! A swarm of ours that gives, with scripted peers that take. It goes on until the
 //! last script is done.
 
-use super::super::support::{Torrent, bencode, wire};
+use super::super::support::{
+    Complaint, Must, Torrent, Verdict, bencode, insist_eq, leech, wire, wire_is,
+};
 use super::memory::{Memory, bits, within};
 use super::net::{Net, Ran, Talk, plan, right};
 use piecemeal::s02_metainfo::Info;
@@ -113,9 +115,11 @@ impl Giver {
         let host = self.peers.len() as u8 + 1;
         let peer = self.net.peer(host, move |talk| {
             let _done = &done.hold();
-            script(talk)
-                .unwrap_or_else(|error| panic!("peer {host} could not follow its script: {error}"));
-            Ok(())
+            let stopped = format!("peer {host} could not follow its script");
+            script(talk).map_err(|error| match Complaint::of(&error) {
+                Some(complaint) => complaint.into(),
+                None => Complaint::new(format!("{stopped}: {error}")).into(),
+            })
         });
         self.peers.push(peer);
         peer
@@ -237,9 +241,9 @@ impl Talk {
     pub fn answer(&mut self, torrent: &Torrent) -> io::Result<((u32, u32, u32), bool)> {
         loop {
             match self.next()? {
-                (wire::PIECE, payload) => return Ok((block_of(torrent, &payload), true)),
+                (wire::PIECE, payload) => return Ok((block_of(torrent, &payload)?, true)),
                 (wire::REJECT, payload) => {
-                    return Ok((wire::three(&payload).expect("three numbers"), false));
+                    return Ok((wire::three(&payload).must("three numbers")?, false));
                 }
                 (wire::CHOKE, _) => return Err(io::Error::other("a choke instead of an answer")),
                 _ => {}
@@ -256,7 +260,7 @@ impl Talk {
         length: u32,
     ) -> io::Result<()> {
         self.request(piece, begin, length)?;
-        assert_eq!(self.answer(torrent)?, ((piece, begin, length), true));
+        insist_eq!(self.answer(torrent)?, ((piece, begin, length), true));
         Ok(())
     }
 
@@ -284,7 +288,7 @@ impl Talk {
         loop {
             let payload = self.until(wire::EXTENDED)?;
             if payload[0] == 0 {
-                return Ok(bencode::decode(&payload[1..]).expect("it is bencode").0);
+                return Ok(bencode::decode(&payload[1..]).must("it is bencode")?.0);
             }
         }
     }
@@ -296,7 +300,7 @@ impl Talk {
             .get("m")
             .and_then(|names| names.get("ut_metadata"))
             .and_then(bencode::Value::int)
-            .expect("an id");
+            .must("an id")?;
         self.send(&wire::extended(id as u8, b"d8:msg_typei0e5:piecei99999ee"))?;
         let mut before = Vec::new();
         loop {
@@ -314,10 +318,15 @@ pub fn numbers(piece: u32, begin: u32, length: u32) -> Vec<u8> {
 }
 
 /// Which block this is the payload of; it must be right.
-pub fn block_of(torrent: &Torrent, payload: &[u8]) -> (u32, u32, u32) {
-    let [piece, begin] =
-        [0, 4].map(|at| u32::from_be_bytes(payload[at..at + 4].try_into().expect("four bytes")));
-    let block = (piece, begin, payload.len() as u32 - 8);
-    assert!(payload[8..] == right(torrent, block), "block {block:?} is wrong");
-    block
+pub fn block_of(torrent: &Torrent, payload: &[u8]) -> Verdict<(u32, u32, u32)> {
+    let (piece, begin, bytes) = leech::block_of(payload).must("a block has a piece and a begin")?;
+    let block = (piece, begin, bytes.len() as u32);
+    // With its head, so that the words name the fields.
+    let message = |block: &[u8]| wire::block(piece, begin, block)[4..].to_vec();
+    wire_is(
+        &message(bytes),
+        &message(&right(torrent, block)?),
+        "BEP 3, message without its length",
+    )?;
+    Ok(block)
 }

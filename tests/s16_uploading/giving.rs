@@ -1,6 +1,6 @@
 //! What a peer gets for its requests.
 
-use super::super::support::{Torrent, wire};
+use super::super::support::{Must, Torrent, insist, insist_eq, wire};
 use super::giver::{BOTH, Giver, block_of, numbers};
 use super::net::{EXTENDED, FAST, PLAIN, Talk};
 use piecemeal::s12_session::host::SessionEnd;
@@ -45,7 +45,7 @@ fn who_is_interested_gets_the_blocks_it_asks_for_in_that_order() {
                 talk.request(piece, begin, length)?;
             }
             for block in blocks {
-                assert_eq!(talk.answer(&content)?, (block, true));
+                insist_eq!(talk.answer(&content)?, (block, true));
             }
             // Twice the same is twice the block.
             talk.takes(&content, 2, 1, 1)?;
@@ -71,7 +71,7 @@ fn all_of_it_goes_over_pipes_of_any_width() {
                 .iter()
                 .try_for_each(|(piece, begin, length)| talk.request(*piece, *begin, *length))?;
             for block in whole {
-                assert_eq!(talk.answer(&content)?, (block, true));
+                insist_eq!(talk.answer(&content)?, (block, true));
             }
             Ok(())
         });
@@ -88,10 +88,10 @@ fn who_has_not_said_that_it_is_interested_is_refused() {
         talk.hello(BOTH, &content)?;
         let ours = talk.greet(&[])?;
         talk.request(0, 0, 16_384)?;
-        assert_eq!(talk.answer(&content)?, ((0, 0, 16_384), false));
+        insist_eq!(talk.answer(&content)?, ((0, 0, 16_384), false));
         // To be not interested is nothing new.
         talk.not_interested()?;
-        assert_eq!(talk.fence(&ours)?, []);
+        insist_eq!(talk.fence(&ours)?, []);
         Ok(())
     });
     assert!(giver.run().result.is_ok());
@@ -148,8 +148,8 @@ fn a_piece_that_is_not_here_is_refused_or_without_words_for_it_ends_the_connecti
         talk.admitted()?;
         talk.request(1, 0, 16_384)?;
         talk.request(2, 0, 16_384)?;
-        assert_eq!(talk.answer(&content)?, ((1, 0, 16_384), false));
-        assert_eq!(talk.answer(&content)?, ((2, 0, 16_384), true));
+        insist_eq!(talk.answer(&content)?, ((1, 0, 16_384), false));
+        insist_eq!(talk.answer(&content)?, ((2, 0, 16_384), true));
         Ok(())
     });
     let content = torrent.clone();
@@ -212,18 +212,18 @@ fn what_is_taken_back_does_not_come_and_with_the_fast_extension_is_refused() {
             let (given, refused) = cancels(talk, &content, reserved)?;
             let all: BTreeSet<_> = (0..10).map(|begin| (0, begin, 16_384)).collect();
             let answered: BTreeSet<_> = given.iter().chain(&refused).copied().collect();
-            assert_eq!(answered.len(), given.len() + refused.len(), "no request is answered twice");
-            assert!(
+            insist_eq!(answered.len(), given.len() + refused.len(), "no request is answered twice");
+            insist!(
                 !given.contains(&(0, 8, 16_384)) && !given.contains(&(0, 9, 16_384)),
                 "{given:?}"
             );
             // The first one may have been on its way already.
-            assert!((1..8).all(|begin| given.contains(&(0, begin, 16_384))), "{given:?}");
+            insist!((1..8).all(|begin| given.contains(&(0, begin, 16_384))), "{given:?}");
             if reserved == FAST {
-                assert_eq!(answered, all, "every request gets an answer");
-                assert!(refused.ends_with(&[(0, 8, 16_384), (0, 9, 16_384)]), "{refused:?}");
+                insist_eq!(answered, all, "every request gets an answer");
+                insist!(refused.ends_with(&[(0, 8, 16_384), (0, 9, 16_384)]), "{refused:?}");
             } else {
-                assert_eq!(refused, []);
+                insist_eq!(refused, []);
             }
             Ok(())
         });
@@ -247,9 +247,9 @@ fn five_hundred_requests_are_queued_and_the_next_is_not() {
             let (mut given, mut refused) = (Vec::new(), Vec::new());
             while given.last() != Some(&(4, 0, 1)) {
                 match talk.next()? {
-                    (wire::PIECE, payload) => given.push(block_of(&content, &payload)),
+                    (wire::PIECE, payload) => given.push(block_of(&content, &payload)?),
                     (wire::REJECT, payload) => {
-                        refused.push(wire::three(&payload).expect("three numbers"))
+                        refused.push(wire::three(&payload).must("three numbers")?)
                     }
                     _ => {}
                 }
@@ -260,20 +260,20 @@ fn five_hundred_requests_are_queued_and_the_next_is_not() {
             }
             given.pop();
             // Up to four blocks were on their way already when the queue was full.
-            assert!((500..=504).contains(&given.len()), "{}", given.len());
-            assert!(
+            insist!((500..=504).contains(&given.len()), "{}", given.len());
+            insist!(
                 given.iter().take(500).copied().eq((0..500).map(|begin| (0, begin, 2000))),
                 "the first come first"
             );
             if reserved == FAST {
                 let answered: BTreeSet<_> = given.iter().chain(&refused).collect();
-                assert_eq!(
+                insist_eq!(
                     (answered.len(), given.len() + refused.len()),
                     (600, 600),
                     "each has one answer"
                 );
             } else {
-                assert_eq!(refused.len(), 0);
+                insist_eq!(refused.len(), 0);
             }
             Ok(())
         });

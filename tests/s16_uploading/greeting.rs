@@ -1,6 +1,6 @@
 //! What a session that gives says first, and the info dictionary for who asks.
 
-use super::super::support::{Recipe, Torrent, bencode, content, wire};
+use super::super::support::{Must, Recipe, Torrent, bencode, content, insist, insist_eq, wire};
 use super::giver::{BOTH, Giver, METADATA_ID};
 use super::net::{EXTENDED, FAST, PLAIN, Talk};
 use bencode::Value;
@@ -35,16 +35,16 @@ fn what_is_here_is_said_first_in_the_shortest_way_and_then_the_greeting() {
             let content = torrent.clone();
             giver.taker(move |talk| {
                 let ours = talk.hello(reserved, &content)?;
-                assert_eq!(ours[20..28], BOTH);
+                insist_eq!(ours[20..28], BOTH);
                 talk.interested()?;
                 if let Some(expected) = &expected {
-                    assert_eq!(talk.next()?, *expected);
+                    insist_eq!(talk.next()?, *expected);
                 }
                 if reserved[5] != 0 {
                     let (id, payload) = talk.next()?;
-                    assert_eq!((id, payload[0]), (wire::EXTENDED, 0), "then comes the greeting");
+                    insist_eq!((id, payload[0]), (wire::EXTENDED, 0), "then comes the greeting");
                 }
-                assert_eq!(talk.next()?.0, wire::UNCHOKE, "and no more");
+                insist_eq!(talk.next()?.0, wire::UNCHOKE, "and no more");
                 Ok(())
             });
             giver.run();
@@ -62,18 +62,20 @@ fn the_greeting_says_where_we_listen_how_much_we_queue_and_what_we_want() {
         giver.taker(move |talk| {
             talk.hello(BOTH, &content)?;
             let ours = talk.greet(&[])?;
-            assert_eq!(number(&ours, "p"), (port != 0).then_some(i64::from(port)));
-            assert_eq!(number(&ours, "reqq"), Some(500));
-            assert_eq!(number(&ours, "upload_only"), (have == 5).then_some(1));
-            assert_eq!(number(&ours, "metadata_size"), Some(content.info.len() as i64));
-            let std::net::IpAddr::V4(ip) = talk.address.ip() else { panic!("an IPv4 address") };
-            assert_eq!(text(&ours, "yourip"), Some(ip.octets().to_vec()));
-            let version = text(&ours, "v").expect("we say who we are");
-            assert!(version.starts_with(b"piecemeal "));
-            let names = ours.get("m").expect("we speak extensions");
-            let ids =
-                ["ut_metadata", "lt_donthave"].map(|name| number(names, name).expect("an id"));
-            assert!(ids.iter().all(|id| (1..256).contains(id)) && ids[0] != ids[1]);
+            insist_eq!(number(&ours, "p"), (port != 0).then_some(i64::from(port)));
+            insist_eq!(number(&ours, "reqq"), Some(500));
+            insist_eq!(number(&ours, "upload_only"), (have == 5).then_some(1));
+            insist_eq!(number(&ours, "metadata_size"), Some(content.info.len() as i64));
+            let ip = match talk.address.ip() {
+                std::net::IpAddr::V4(ip) => ip.octets().to_vec(),
+                std::net::IpAddr::V6(ip) => ip.octets().to_vec(),
+            };
+            insist_eq!(text(&ours, "yourip"), Some(ip));
+            let version = text(&ours, "v").must("we say who we are")?;
+            insist!(version.starts_with(b"piecemeal "));
+            let names = ours.get("m").must("we speak extensions")?;
+            let ids = ["ut_metadata", "lt_donthave"].map(|name| number(names, name).unwrap_or(0));
+            insist!(ids.iter().all(|id| (1..256).contains(id)) && ids[0] != ids[1], "{ids:?}");
             Ok(())
         });
         giver.run();
@@ -91,11 +93,11 @@ fn whoever_is_not_to_take_more_says_that_it_only_gives() {
         // It offers what we lack, and we are not interested.
         talk.has(&content, &[3, 4])?;
         let ours = talk.greet(&[])?;
-        assert_eq!(number(&ours, "upload_only"), Some(1));
+        insist_eq!(number(&ours, "upload_only"), Some(1));
         talk.admitted()?;
         talk.takes_piece(&content, 2)?;
         let heard = talk.fence(&ours)?;
-        assert!(heard.iter().all(|(id, _)| *id != wire::INTERESTED), "{heard:?}");
+        insist!(heard.iter().all(|(id, _)| *id != wire::INTERESTED), "{heard:?}");
         Ok(())
     });
     assert!(giver.run().result.is_ok());
@@ -109,15 +111,15 @@ fn metadata_piece(talk: &mut Talk, our_id: u8, piece: usize) -> io::Result<Optio
         if payload[0] != METADATA_ID {
             continue;
         }
-        let (head, length) = bencode::decode(&payload[1..]).expect("it is bencode");
-        assert_eq!(number(&head, "piece"), Some(piece as i64));
+        let (head, length) = bencode::decode(&payload[1..]).must("it is bencode")?;
+        insist_eq!(number(&head, "piece"), Some(piece as i64));
         return match number(&head, "msg_type") {
             Some(1) => Ok(Some((
-                number(&head, "total_size").expect("a total"),
+                number(&head, "total_size").must("a total")?,
                 payload[1 + length..].to_vec(),
             ))),
             other => {
-                assert_eq!((other, payload.len()), (Some(2), 1 + length));
+                insist_eq!((other, payload.len()), (Some(2), 1 + length));
                 Ok(None)
             }
         };
@@ -126,22 +128,22 @@ fn metadata_piece(talk: &mut Talk, our_id: u8, piece: usize) -> io::Result<Optio
 
 /// Takes all of the info dictionary from us.
 fn takes_metadata(talk: &mut Talk, torrent: &Torrent, ours: &Value) -> io::Result<()> {
-    assert_eq!(number(ours, "metadata_size"), Some(torrent.info.len() as i64));
-    let our_id = number(ours.get("m").expect("names"), "ut_metadata").expect("an id") as u8;
+    insist_eq!(number(ours, "metadata_size"), Some(torrent.info.len() as i64));
+    let our_id = number(ours.get("m").must("names")?, "ut_metadata").must("an id")? as u8;
     let count = torrent.info.len().div_ceil(16_384);
     let mut metadata = Vec::new();
     for piece in 0..count {
-        let (total, data) = metadata_piece(talk, our_id, piece)?.expect("we have it");
-        assert_eq!(total, torrent.info.len() as i64);
-        assert_eq!(data.len(), (torrent.info.len() - piece * 16_384).min(16_384));
+        let (total, data) = metadata_piece(talk, our_id, piece)?.must("we have it")?;
+        insist_eq!(total, torrent.info.len() as i64);
+        insist_eq!(data.len(), (torrent.info.len() - piece * 16_384).min(16_384));
         metadata.extend(data);
     }
-    assert!(metadata == torrent.info, "it is the info dictionary");
+    insist!(metadata == torrent.info, "it is the info dictionary");
     for piece in [count, count + 1, 1 << 31] {
-        assert_eq!(metadata_piece(talk, our_id, piece)?, None);
+        insist_eq!(metadata_piece(talk, our_id, piece)?, None);
     }
     // Again, in any order.
-    assert!(metadata_piece(talk, our_id, count - 1)?.is_some());
+    insist!(metadata_piece(talk, our_id, count - 1)?.is_some());
     Ok(())
 }
 
@@ -184,14 +186,14 @@ fn who_asks_for_the_info_dictionary_without_end_is_refused() {
     giver.taker(move |talk| {
         talk.hello(EXTENDED, &content)?;
         let ours = talk.greet(&[])?;
-        let our_id = number(ours.get("m").expect("names"), "ut_metadata").expect("an id") as u8;
+        let our_id = number(ours.get("m").must("names")?, "ut_metadata").must("an id")? as u8;
         let count = content.info.len().div_ceil(16_384);
         let mut given = 0;
         while metadata_piece(talk, our_id, given % count)?.is_some() {
             given += 1;
-            assert!(given < 100 * count, "there is an end to it");
+            insist!(given < 100 * count, "there is an end to it");
         }
-        assert!(given >= 2 * count, "who has lost it may have it again: {given}");
+        insist!(given >= 2 * count, "who has lost it may have it again: {given}");
         talk.admitted()?;
         talk.takes_piece(&content, 3)
     });
@@ -211,8 +213,8 @@ fn who_began_with_a_magnet_link_gives_it_as_soon_as_it_is_there() {
         giver.other(move |talk| {
             talk.hello(EXTENDED, &content)?;
             let ours = talk.greet(&[("metadata_size", bencode::int(content.info.len() as i64))])?;
-            let our_id = number(ours.get("m").expect("names"), "ut_metadata").expect("an id") as u8;
-            gate.wait();
+            let our_id = number(ours.get("m").must("names")?, "ut_metadata").must("an id")? as u8;
+            gate.opens()?;
             for (piece, data) in content.info.chunks(16_384).enumerate() {
                 let total = content.info.len();
                 let head = format!("d8:msg_typei1e5:piecei{piece}e10:total_sizei{total}ee");
@@ -224,10 +226,9 @@ fn who_began_with_a_magnet_link_gives_it_as_soon_as_it_is_there() {
         giver.taker(move |talk| {
             talk.hello(BOTH, &content)?;
             let first = talk.greet(&[])?;
-            assert_eq!(number(&first, "metadata_size"), None);
-            let our_id =
-                number(first.get("m").expect("names"), "ut_metadata").expect("an id") as u8;
-            assert_eq!(metadata_piece(talk, our_id, 0)?, None);
+            insist_eq!(number(&first, "metadata_size"), None);
+            let our_id = number(first.get("m").must("names")?, "ut_metadata").must("an id")? as u8;
+            insist_eq!(metadata_piece(talk, our_id, 0)?, None);
             asked.open();
             let second = talk.greeted()?;
             takes_metadata(talk, &content, &second)

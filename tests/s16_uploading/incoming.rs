@@ -3,7 +3,7 @@
 use super::super::support::wire;
 use super::giver::BOTH;
 use super::net::{FAST, US};
-use piecemeal::s02_metainfo::InfoHash;
+use piecemeal::s02_metainfo::{InfoHash, Names};
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s04_handshake::{Handshake, HandshakeError};
 use piecemeal::s16_uploading::incoming::answer;
@@ -33,9 +33,14 @@ impl Write for Said {
 }
 
 fn answered(said: &[u8]) -> (Result<Handshake, HandshakeError>, Vec<u8>) {
+    answered_by(said, &InfoHash([7; 20]).into())
+}
+
+/// The answer for a torrent with these names, the first of which is all sevens.
+fn answered_by(said: &[u8], names: &Names) -> (Result<Handshake, HandshakeError>, Vec<u8>) {
     let ours = Handshake { reserved: BOTH, info_hash: InfoHash([7; 20]), peer_id: PeerId(US) };
     let mut stream = Said(Cursor::new(said.to_vec()), Vec::new());
-    let result = answer(&mut stream, &ours);
+    let result = answer(&mut stream, &ours, names);
     (result, stream.1)
 }
 
@@ -48,6 +53,19 @@ fn a_good_opening_is_answered_and_understood() {
         (FAST, InfoHash([7; 20]), PeerId(THEM))
     );
     assert_eq!(told, wire::handshake(BOTH, [7; 20], US));
+}
+
+#[test]
+fn the_answer_has_the_name_that_the_peer_said() {
+    let names = Names::from(InfoHash([7; 20])).and(InfoHash([8; 20]));
+    for name in [[7; 20], [8; 20]] {
+        let (result, told) = answered_by(&wire::handshake(FAST, name, THEM), &names);
+        assert_eq!(result.expect("it is one of the names").info_hash, InfoHash(name));
+        assert_eq!(told, wire::handshake(BOTH, name, US));
+    }
+    let (result, told) = answered_by(&wire::handshake(FAST, [9; 20], THEM), &names);
+    assert!(matches!(result, Err(HandshakeError::OtherTorrent { .. })), "{result:?}");
+    assert!(told.is_empty());
 }
 
 #[test]

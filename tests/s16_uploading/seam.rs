@@ -1,6 +1,7 @@
 //! The seam for giving: what a session does with a peer that wants something.
 
-use super::super::support::{Gate, Torrent, wire};
+use super::super::support::{Gate, Must, Torrent, insist_eq, wire};
+use super::giver::block_of;
 use super::memory::{Memory, bits};
 use super::net::{FAST, Net, PLAIN, Talk, plan, right, run, run_into};
 use piecemeal::s04_handshake::transport::Hangup;
@@ -47,11 +48,12 @@ impl Uploads for Generous {
 }
 
 /// Has every block.
-struct Every(Torrent);
+pub struct Every(pub Torrent);
 
 impl Blocks for Every {
     fn append(&self, _: &host::Torrent, request: Request, out: &mut Vec<u8>) -> bool {
-        let block = right(&self.0, (request.index, request.begin, request.length));
+        let block = (request.index, request.begin, request.length);
+        let Ok(block) = right(&self.0, block) else { return false };
         out.extend(wire::block(request.index, request.begin, &block));
         true
     }
@@ -126,18 +128,12 @@ fn take_and_give(talk: &mut Talk, torrent: &Torrent) -> io::Result<()> {
                 }
             }
             (wire::PIECE, payload) => {
-                let [piece, begin] = [0, 4].map(|at| {
-                    u32::from_be_bytes(payload[at..at + 4].try_into().expect("four bytes"))
-                });
-                assert!(
-                    payload[8..] == right(torrent, (piece, begin, 16_384)),
-                    "block {piece}, {begin}"
-                );
+                insist_eq!(block_of(torrent, &payload)?.2, 16_384, "the length of a block");
                 taken += 1;
             }
             (wire::INTERESTED, _) => talk.unchoke()?,
             (wire::REQUEST, payload) => {
-                held.push(wire::three(&payload).expect("a request has three numbers"))
+                held.push(wire::three(&payload).must("a request has three numbers")?)
             }
             _ => {}
         }
@@ -190,7 +186,7 @@ fn what_the_peer_says_reaches_the_upload() {
     let content = torrent.clone();
     let good = net.peer(2, move |talk| {
         talk.hello(PLAIN, &content)?;
-        heard.wait();
+        heard.opens()?;
         talk.has(&content, &[0, 1, 2, 3, 4])?;
         talk.give(&content)
     });
@@ -219,7 +215,7 @@ fn who_gives_nothing_says_so_where_the_fast_extension_lets_it() {
         talk.send(&wire::message(wire::INTERESTED, &[]))?;
         for piece in [0, u32::MAX] {
             talk.send(&request(piece, 5, u32::MAX))?;
-            assert_eq!(talk.until(wire::REJECT)?, request(piece, 5, u32::MAX)[5..]);
+            insist_eq!(talk.until(wire::REJECT)?, request(piece, 5, u32::MAX)[5..]);
         }
         talk.send(&wire::message(wire::HAVE_ALL, &[]))?;
         talk.give(&content)
@@ -232,7 +228,7 @@ fn who_gives_nothing_says_so_where_the_fast_extension_lets_it() {
         talk.send(&request(0, 0, 16_384))?;
         talk.has(&content, &[0, 1, 2, 3, 4])?;
         let (id, _) = talk.next()?;
-        assert_eq!(id, wire::INTERESTED, "a request gets no answer, and costs nothing");
+        insist_eq!(id, wire::INTERESTED, "a request gets no answer, and costs nothing");
         talk.unchoke()?;
         talk.give(&content)
     });

@@ -1,6 +1,8 @@
 //! Files that somebody changes while they are given.
 
-use super::super::support::{Gate, Recipe, Torrent, content, folder, wire};
+use super::super::support::{
+    Gate, Must, Recipe, Torrent, Verdict, content, folder, has_hung_up, insist, insist_eq, wire,
+};
 use super::giver::{BOTH, DONT_HAVE_ID, Giver, block_of};
 use super::memory::info;
 use super::net::{PLAIN, Talk};
@@ -55,11 +57,12 @@ struct Heard {
 }
 
 impl Heard {
-    fn hear(&mut self, id: u8, payload: &[u8]) {
+    fn hear(&mut self, id: u8, payload: &[u8]) -> Verdict {
         if id == wire::EXTENDED && payload[0] == DONT_HAVE_ID {
-            self.gone
-                .push(u32::from_be_bytes(payload[1..].try_into().expect("a piece is four bytes")));
+            let index = payload[1..].try_into().must("lt_donthave is an index of four bytes")?;
+            self.gone.push(u32::from_be_bytes(index));
         }
+        Ok(())
     }
 
     /// Asks for pieces, and tells which of them came; the others are refused.
@@ -75,11 +78,11 @@ impl Heard {
             talk.request(piece, 0, asked.2)?;
             let (answer, given) = loop {
                 match talk.next()? {
-                    (wire::PIECE, payload) => break (block_of(torrent, &payload), true),
+                    (wire::PIECE, payload) => break (block_of(torrent, &payload)?, true),
                     (wire::REJECT, payload) => {
                         break (wire::three(&payload).expect("three numbers"), false);
                     }
-                    (id, payload) => self.hear(id, &payload),
+                    (id, payload) => self.hear(id, &payload)?,
                 }
             };
             assert_eq!(answer, asked);
@@ -93,7 +96,7 @@ impl Heard {
     fn gone(&mut self, talk: &mut Talk, count: usize) -> io::Result<Vec<u32>> {
         while self.gone.len() < count {
             let (id, payload) = talk.next()?;
-            self.hear(id, &payload);
+            self.hear(id, &payload)?;
         }
         self.gone.sort_unstable();
         Ok(self.gone.clone())
@@ -110,20 +113,20 @@ fn a_file_that_was_only_touched_is_given_as_before() {
         let ours = talk.greet(&[])?;
         talk.admitted()?;
         let mut heard = Heard::default();
-        assert_eq!(heard.asks(talk, &content, 0..4)?, [0, 1, 2, 3]);
+        insist_eq!(heard.asks(talk, &content, 0..4)?, [0, 1, 2, 3]);
         for times in 1..3 {
             touch(&file, times * 10);
-            assert_eq!(heard.asks(talk, &content, 0..8)?, [0, 1, 2, 3, 4, 5, 6, 7]);
+            insist_eq!(heard.asks(talk, &content, 0..8)?, [0, 1, 2, 3, 4, 5, 6, 7]);
         }
-        assert!(talk.fence(&ours)?.is_empty() && heard.gone.is_empty(), "nothing is gone");
+        insist!(talk.fence(&ours)?.is_empty() && heard.gone.is_empty(), "nothing is gone");
         gate.open();
         Ok(())
     });
     let content = torrent.clone();
     giver.taker(move |talk| {
-        again.wait();
+        again.opens()?;
         talk.hello(BOTH, &content)?;
-        assert_eq!(talk.next()?.0, wire::HAVE_ALL);
+        insist_eq!(talk.next()?.0, wire::HAVE_ALL);
         Ok(())
     });
     assert!(giver.run().result.is_ok());
@@ -140,28 +143,28 @@ fn a_piece_that_was_changed_is_refused_taken_back_and_never_given_again() {
         talk.greet(&[])?;
         talk.admitted()?;
         let mut heard = Heard::default();
-        assert_eq!(heard.asks(talk, &content, 0..8)?, [0, 1, 2, 3, 4, 5, 6, 7]);
+        insist_eq!(heard.asks(talk, &content, 0..8)?, [0, 1, 2, 3, 4, 5, 6, 7]);
         // One byte of the third piece.
         let offset = 2 * 16_384 + 5000;
         overwrite(&file, offset, &[!content.content[offset as usize]], 10);
-        assert_eq!(heard.asks(talk, &content, [1, 2, 3])?, [1, 3]);
-        assert_eq!(heard.gone(talk, 1)?, [2]);
-        assert_eq!(heard.asks(talk, &content, [2, 7])?, [7]);
+        insist_eq!(heard.asks(talk, &content, [1, 2, 3])?, [1, 3]);
+        insist_eq!(heard.gone(talk, 1)?, [2]);
+        insist_eq!(heard.asks(talk, &content, [2, 7])?, [7]);
         // Back to what it was: but we have said that it is gone.
         overwrite(&file, offset, &[content.content[offset as usize]], 20);
-        assert_eq!(heard.asks(talk, &content, 0..8)?, [0, 1, 3, 4, 5, 6, 7]);
+        insist_eq!(heard.asks(talk, &content, 0..8)?, [0, 1, 3, 4, 5, 6, 7]);
         gate.open();
         Ok(())
     });
     let content = torrent.clone();
     giver.taker(move |talk| {
-        again.wait();
+        again.opens()?;
         talk.hello(BOTH, &content)?;
-        assert_eq!(talk.next()?, (wire::BITFIELD, vec![0b1101_1111]));
+        insist_eq!(talk.next()?, (wire::BITFIELD, vec![0b1101_1111]));
         talk.greet(&[])?;
         talk.admitted()?;
         let mut heard = Heard::default();
-        assert_eq!(heard.asks(talk, &content, [2, 3])?, [3]);
+        insist_eq!(heard.asks(talk, &content, [2, 3])?, [3]);
         Ok(())
     });
     assert!(giver.run().result.is_ok());
@@ -180,7 +183,7 @@ fn everybody_is_told_that_a_piece_is_gone() {
             ready.open();
             let mut heard = Heard::default();
             // Nobody asks for anything here; it is told all the same.
-            assert_eq!(heard.gone(talk, 1)?, [4]);
+            insist_eq!(heard.gone(talk, 1)?, [4]);
             told.open();
             Ok(())
         });
@@ -190,10 +193,10 @@ fn everybody_is_told_that_a_piece_is_gone() {
         talk.hello(BOTH, &content)?;
         talk.admitted()?;
         let mut heard = Heard::default();
-        ready.iter().for_each(Gate::wait);
+        ready.iter().try_for_each(Gate::opens)?;
         overwrite(&path, 4 * 16_384, b"something else", 10);
-        assert!(heard.asks(talk, &content, [4])?.is_empty());
-        told.iter().for_each(Gate::wait);
+        insist!(heard.asks(talk, &content, [4])?.is_empty());
+        told.iter().try_for_each(Gate::opens)?;
         Ok(())
     });
     assert!(giver.run().result.is_ok());
@@ -208,11 +211,13 @@ fn who_cannot_be_told_in_words_is_hung_up_on() {
         talk.hello(PLAIN, &content)?;
         talk.admitted()?;
         let mut heard = Heard::default();
-        assert_eq!(heard.asks(talk, &content, [2])?, [2]);
+        insist_eq!(heard.asks(talk, &content, [2])?, [2]);
         overwrite(&path, 2 * 16_384, b"something else", 10);
         talk.request(2, 0, 16_384)?;
-        let error = talk.next().expect_err("nothing more is said");
-        assert_ne!(error.kind(), ErrorKind::TimedOut, "it waits for ever");
+        let next = talk.next();
+        let kind = next.as_ref().err().map(io::Error::kind);
+        insist!(has_hung_up(next)?, "nothing more is to be said");
+        insist!(kind != Some(ErrorKind::TimedOut), "it waits forever");
         Ok(())
     });
     assert!(giver.run().result.is_ok());
@@ -228,14 +233,14 @@ fn of_a_file_that_was_cut_the_rest_is_given() {
         talk.greet(&[])?;
         talk.admitted()?;
         let mut heard = Heard::default();
-        assert_eq!(heard.asks(talk, &content, [0, 7])?, [0, 7]);
+        insist_eq!(heard.asks(talk, &content, [0, 7])?, [0, 7]);
         File::options()
             .write(true)
             .open(&path)
             .and_then(|file| file.set_len(3 * 16_384 + 100))
-            .expect("it is ours");
-        assert_eq!(heard.asks(talk, &content, 0..8)?, [0, 1, 2]);
-        assert_eq!(heard.gone(talk, 5)?, [3, 4, 5, 6, 7]);
+            .must("it is ours")?;
+        insist_eq!(heard.asks(talk, &content, 0..8)?, [0, 1, 2]);
+        insist_eq!(heard.gone(talk, 5)?, [3, 4, 5, 6, 7]);
         Ok(())
     });
     assert!(giver.run().result.is_ok());
@@ -252,8 +257,8 @@ fn a_file_that_is_gone_before_it_was_opened_is_given_to_nobody() {
         talk.greet(&[])?;
         talk.admitted()?;
         let mut heard = Heard::default();
-        assert!(heard.asks(talk, &content, [0, 5])?.is_empty());
-        assert_eq!(heard.gone(talk, 2)?, [0, 5]);
+        insist!(heard.asks(talk, &content, [0, 5])?.is_empty());
+        insist_eq!(heard.gone(talk, 2)?, [0, 5]);
         Ok(())
     });
     assert!(giver.run().result.is_ok());
@@ -281,9 +286,9 @@ fn what_a_download_has_completed_is_watched_like_anything_else() {
         talk.greet(&[])?;
         talk.admitted()?;
         let mut heard = Heard::default();
-        assert_eq!(heard.asks(talk, &content, 0..4)?, [0, 1, 2, 3]);
+        insist_eq!(heard.asks(talk, &content, 0..4)?, [0, 1, 2, 3]);
         overwrite(&path, 2 * 16_384, b"something else", 10);
-        assert_eq!(heard.asks(talk, &content, 0..4)?, [0, 1, 3]);
+        insist_eq!(heard.asks(talk, &content, 0..4)?, [0, 1, 3]);
         Ok(())
     });
     assert!(giver.run().result.is_ok());
@@ -307,13 +312,13 @@ fn a_piece_is_looked_at_again_whichever_of_its_files_has_changed() {
         talk.greet(&[])?;
         talk.admitted()?;
         let mut heard = Heard::default();
-        assert_eq!(heard.asks(talk, &content, 0..3)?, [0, 1, 2]);
+        insist_eq!(heard.asks(talk, &content, 0..3)?, [0, 1, 2]);
         touch(&paths[0], 10);
-        assert_eq!(heard.asks(talk, &content, 0..3)?, [0, 1, 2]);
+        insist_eq!(heard.asks(talk, &content, 0..3)?, [0, 1, 2]);
         // The other file, as often as the first one.
         overwrite(&paths[1], 100, b"something else", 10);
-        assert_eq!(heard.asks(talk, &content, 0..3)?, [0, 2]);
-        assert_eq!(heard.gone(talk, 1)?, [1]);
+        insist_eq!(heard.asks(talk, &content, 0..3)?, [0, 2]);
+        insist_eq!(heard.gone(talk, 1)?, [1]);
         Ok(())
     });
     assert!(giver.run().result.is_ok());

@@ -1,6 +1,6 @@
 //! What gives, takes, too: haves for others, and what a peer offers or advises.
 
-use super::super::support::{Gate, Torrent, wire};
+use super::super::support::{Gate, Must, Torrent, insist, insist_eq, wire};
 use super::giver::{ALLOWED_FAST, BOTH, Giver, SUGGEST};
 use super::net::{Asked, FAST, PLAIN, Talk};
 use piecemeal::s15_swarm::Event;
@@ -18,7 +18,7 @@ fn gives_one_by_one(talk: &mut Talk, torrent: &Torrent, gates: &[Gate; 4]) -> io
     talk.has(torrent, &[1, 2, 3, 4])?;
     let mut waiting: Vec<Asked> = Vec::new();
     for gate in gates {
-        gate.wait();
+        gate.opens()?;
         if waiting.is_empty() {
             waiting.push(talk.asked()?);
         }
@@ -30,7 +30,7 @@ fn gives_one_by_one(talk: &mut Talk, torrent: &Torrent, gates: &[Gate; 4]) -> io
             let at = waiting
                 .iter()
                 .position(|asked| (asked.0, asked.1) == (piece, begin))
-                .expect("it was asked for");
+                .must("it was asked for")?;
             let asked = waiting.remove(at);
             talk.block(torrent, asked)?;
         }
@@ -55,7 +55,7 @@ fn a_piece_goes_on_to_others_as_soon_as_it_is_here() {
     let content = torrent.clone();
     giver.taker(move |talk| {
         talk.hello(BOTH, &content)?;
-        assert_eq!(talk.next()?, (wire::BITFIELD, vec![0b1000_0000]));
+        insist_eq!(talk.next()?, (wire::BITFIELD, vec![0b1000_0000]));
         let ours = talk.greet(&[])?;
         talk.admitted()?;
         talk.takes_piece(&content, 0)?;
@@ -94,7 +94,7 @@ fn who_is_always_asking_hears_of_new_pieces_too() {
                 (wire::HAVE, _) => break,
                 _ => {}
             }
-            assert!(
+            insist!(
                 begun.elapsed() < Duration::from_secs(60),
                 "it is not told of a piece that is here"
             );
@@ -119,16 +119,16 @@ fn what_a_peer_offers_is_asked_for_in_spite_of_a_choke() {
         talk.send(&wire::message(ALLOWED_FAST, &3u32.to_be_bytes()))?;
         let ours = talk.greet(&[])?;
         for begin in [0, 16_384] {
-            let asked = wire::three(&talk.until(wire::REQUEST)?).expect("three numbers");
-            assert_eq!(asked, (3, begin, 16_384));
+            let asked = wire::three(&talk.until(wire::REQUEST)?).must("three numbers")?;
+            insist_eq!(asked, (3, begin, 16_384));
         }
         // No more than that while we are choked.
         let heard = talk.fence(&ours)?;
-        assert!(heard.iter().all(|(id, _)| *id != wire::REQUEST), "{heard:?}");
+        insist!(heard.iter().all(|(id, _)| *id != wire::REQUEST), "{heard:?}");
         talk.block(&content, (3, 0, 16_384))?;
         talk.block(&content, (3, 16_384, 16_384))?;
         let heard = talk.fence(&ours)?;
-        assert!(heard.iter().all(|(id, _)| *id != wire::REQUEST), "{heard:?}");
+        insist!(heard.iter().all(|(id, _)| *id != wire::REQUEST), "{heard:?}");
         talk.unchoke()?;
         talk.give(&content)
     });
@@ -147,7 +147,7 @@ fn what_a_peer_advises_is_asked_for_first() {
             talk.send(&wire::message(SUGGEST, &u32::MAX.to_be_bytes()))?;
             talk.send(&wire::message(SUGGEST, &piece.to_be_bytes()))?;
             let asked = talk.asked()?;
-            assert_eq!((asked.0, asked.1), (piece, 0));
+            insist_eq!((asked.0, asked.1), (piece, 0));
             talk.block(&content, asked)?;
             talk.give(&content)
         });
@@ -162,7 +162,7 @@ fn whoever_completes_says_that_it_only_gives_now_and_goes_on_giving() {
     let ready = Gate::default();
     let (content, gate) = (torrent.clone(), ready.clone());
     let seed = giver.other(move |talk| {
-        gate.wait();
+        gate.opens()?;
         talk.hello(PLAIN, &content)?;
         talk.has(&content, &[0, 1, 2, 3, 4])?;
         talk.give(&content)
@@ -171,13 +171,13 @@ fn whoever_completes_says_that_it_only_gives_now_and_goes_on_giving() {
     let taker = giver.taker(move |talk| {
         talk.hello(BOTH, &content)?;
         let first = talk.greet(&[])?;
-        assert!(first.get("upload_only").is_none());
+        insist!(first.get("upload_only").is_none());
         talk.admitted()?;
         talk.takes_piece(&content, 0)?;
         ready.open();
         let second = talk.greeted()?;
-        assert_eq!(second.get("upload_only"), Some(&super::super::support::bencode::Value::Int(1)));
-        assert_eq!(second.get("m"), first.get("m"));
+        insist_eq!(second.get("upload_only"), Some(&super::super::support::bencode::Value::Int(1)));
+        insist_eq!(second.get("m"), first.get("m"));
         (1..5).try_for_each(|piece| talk.takes_piece(&content, piece))?;
         talk.fence(&second).map(drop)
     });

@@ -1,6 +1,6 @@
 //! One address with many connections, and others that want something, too.
 
-use super::super::support::{Torrent, wire};
+use super::super::support::{Must, Torrent, Verdict, insist_eq, wire};
 use super::giver::{BOTH, Giver};
 use super::listener::{connect_from, gone, listening, met_over};
 use super::net::Talk;
@@ -13,10 +13,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// A peer at 127.0.0.`host`, met and interested.
-fn interested(host: u8, number: u8, address: SocketAddr, torrent: &Torrent) -> Talk {
-    let mut talk = met_over(connect_from(host, address), BOTH, torrent, [number; 20]);
-    talk.interested().expect("it listens");
-    talk
+#[track_caller]
+fn interested(host: u8, number: u8, address: SocketAddr, torrent: &Torrent) -> Verdict<Talk> {
+    let mut talk = met_over(connect_from(host, address)?, BOTH, torrent, [number; 20])?;
+    talk.interested().must("it listens")?;
+    Ok(talk)
 }
 
 #[test]
@@ -29,19 +30,21 @@ fn an_address_that_has_all_places_gives_one_up_to_another() {
         // More than there are places for: the last ones wait in the lobby.
         // Five have slots, and make something of them.
         let with_slot = |number| {
-            let mut talk = interested(1, number, address, &content);
-            talk.until(wire::UNCHOKE).expect("there is room");
-            talk.takes(&content, 0, 0, 16).expect("it gives");
-            talk
+            let mut talk = interested(1, number, address, &content)?;
+            talk.until(wire::UNCHOKE).must("there is room")?;
+            talk.takes(&content, 0, 0, 16).must("it gives")?;
+            Ok(talk)
         };
-        let _first: Vec<Talk> = (1..=5).map(with_slot).collect();
-        let _others: Vec<Talk> =
-            (6..=12).map(|number| interested(1, number, address, &content)).collect();
+        let _first: Vec<Talk> = (1..=5).map(with_slot).collect::<Verdict<_>>()?;
+        let _others: Vec<Talk> = (6..=12)
+            .map(|number| interested(1, number, address, &content))
+            .collect::<Verdict<_>>()?;
         for host in [8, 9] {
-            let mut talk = interested(host, host, address, &content);
-            talk.until(wire::UNCHOKE).expect("its address has nothing yet");
-            (0..5).try_for_each(|piece| talk.takes_piece(&content, piece)).expect("it gives");
+            let mut talk = interested(host, host, address, &content)?;
+            talk.until(wire::UNCHOKE).must("its address has nothing yet")?;
+            (0..5).try_for_each(|piece| talk.takes_piece(&content, piece)).must("it gives")?;
         }
+        Ok(())
     });
 }
 
@@ -56,27 +59,29 @@ fn an_address_that_has_all_slots_gives_one_up_to_another_and_then_no_more() {
         ..staying()
     });
     listening(giver, move |address| {
-        let mut crowd: Vec<Talk> =
-            (1..=3).map(|number| interested(1, number, address, &content)).collect();
+        let mut crowd: Vec<Talk> = (1..=3)
+            .map(|number| interested(1, number, address, &content))
+            .collect::<Verdict<_>>()?;
         for talk in &mut crowd {
-            talk.until(wire::UNCHOKE).expect("there is room");
+            talk.until(wire::UNCHOKE).must("there is room")?;
         }
         // The one that makes nothing of its slot is the one to lose it.
         for number in [0, 2] {
-            crowd[number].takes(&content, 0, 0, 16_384).expect("it gives");
+            crowd[number].takes(&content, 0, 0, 16_384).must("it gives")?;
             // A block is counted after it was sent, and before the next one is.
-            crowd[number].takes(&content, 0, 0, 16).expect("it gives");
+            crowd[number].takes(&content, 0, 0, 16).must("it gives")?;
         }
-        let mut other = interested(9, 9, address, &content);
-        other.until(wire::UNCHOKE).expect("its address has nothing yet");
-        crowd[1].until(wire::CHOKE).expect("it is told");
+        let mut other = interested(9, 9, address, &content)?;
+        other.until(wire::UNCHOKE).must("its address has nothing yet")?;
+        crowd[1].until(wire::CHOKE).must("it is told")?;
         // A second one from there would leave the first address with less.
-        let mut second = interested(9, 10, address, &content);
-        second.request(0, 0, 16).expect("it listens");
-        assert_eq!(second.answer(&content).expect("it is refused"), ((0, 0, 16), false));
+        let mut second = interested(9, 10, address, &content)?;
+        second.request(0, 0, 16).must("it listens")?;
+        insist_eq!(second.answer(&content).must("it is refused")?, ((0, 0, 16), false));
         for number in [0, 2] {
-            crowd[number].takes(&content, 0, 0, 16).expect("it has its slot still");
+            crowd[number].takes(&content, 0, 0, 16).must("it has its slot still")?;
         }
+        Ok(())
     });
 }
 
@@ -85,14 +90,16 @@ fn an_address_that_holds_all_handshakes_loses_one_although_another_is_older() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
     listening(Giver::new(&torrent).rules(staying()), move |address| {
-        let oldest = connect_from(8, address);
-        let mut crowd: Vec<Talk> = (0..127).map(|_| connect_from(1, address)).collect();
-        let newcomer = interested(9, 9, address, &content);
-        for mut talk in [met_over(oldest, BOTH, &content, [8; 20]), newcomer] {
-            talk.admitted().expect("there is room");
-            talk.takes(&content, 0, 0, 100).expect("it gives");
+        let oldest = connect_from(8, address)?;
+        let mut crowd: Vec<Talk> =
+            (0..127).map(|_| connect_from(1, address)).collect::<Verdict<_>>()?;
+        let newcomer = interested(9, 9, address, &content)?;
+        for mut talk in [met_over(oldest, BOTH, &content, [8; 20])?, newcomer] {
+            talk.admitted().must("there is room")?;
+            talk.takes(&content, 0, 0, 100).must("it gives")?;
         }
-        assert_eq!(gone(&mut crowd, &content), 1);
+        insist_eq!(gone(&mut crowd, &content), 1);
+        Ok(())
     });
 }
 
@@ -103,15 +110,17 @@ fn a_peer_that_hangs_up_while_it_waits_gets_no_place() {
     let mut giver = Giver::new(&torrent).rules(staying());
     giver.plan.max_peers = 2;
     let (ran, _) = listening(giver, move |address| {
-        let mut crowd = [1, 2].map(|host| interested(host, host, address, &content));
-        crowd.iter_mut().for_each(|talk| drop(talk.until(wire::UNCHOKE).expect("there is room")));
+        let mut first = interested(1, 1, address, &content)?;
+        let mut second = interested(2, 2, address, &content)?;
+        first.until(wire::UNCHOKE).must("there is room")?;
+        second.until(wire::UNCHOKE).must("there is room")?;
         // It leaves something to be read.
-        drop(interested(9, 9, address, &content));
-        let mut waits = interested(1, 3, address, &content);
-        let [first, second] = crowd;
+        drop(interested(9, 9, address, &content)?);
+        let mut waits = interested(1, 3, address, &content)?;
         drop(second);
-        waits.until(wire::UNCHOKE).expect("a place is free");
+        waits.until(wire::UNCHOKE).must("a place is free")?;
         drop(first);
+        Ok(())
     });
     let joined = |event: &Event| matches!(event, Event::Joined(who) if who.ip() == IpAddr::from([127, 0, 0, 9]));
     assert!(!ran.events.iter().any(joined), "{:?}", ran.told());

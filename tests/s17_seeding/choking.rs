@@ -1,5 +1,6 @@
 //! Who gets a slot: each rule by itself, and then the rules that always hold.
 
+use super::super::support::assert_chosen;
 use super::memory::Dice;
 use piecemeal::s17_seeding::choking::{Decision, Standing, decide};
 
@@ -36,34 +37,51 @@ fn by_merit(decision: &Decision) -> Vec<usize> {
     chosen
 }
 
+/// Fails unless these peers got the slots for what they are worth. `why` says what that is.
+#[track_caller]
+fn assert_merit(decision: &Decision, expected: &[usize], why: &str) {
+    let slots = "the peers that get a slot for what they are worth";
+    assert_chosen(slots, &by_merit(decision)[..], expected, why, "BEP 3, choking");
+}
+
+/// Fails unless the slot for luck went to this peer.
+#[track_caller]
+fn assert_lucky(decision: &Decision, expected: Option<usize>, why: &str) {
+    assert_chosen("the peer that is lucky", decision.lucky, expected, why, "BEP 3, choking");
+}
+
 #[test]
 fn who_has_brought_most_gets_the_slots_but_one() {
     let decision = first(&[brings(10), brings(500), brings(0), brings(400), brings(300)], 4, None);
-    assert_eq!(by_merit(&decision), [1, 3, 4]);
-    assert_eq!(decision.lucky, Some(0), "of the others, the first that the draw names");
+    let why =
+        "three of four slots go to the peers that gave most: of 10, 500, 0, 400 and 300 bytes";
+    assert_merit(&decision, &[1, 3, 4], why);
+    assert_lucky(&decision, Some(0), "of the others, the first that the draw names");
     assert_eq!(decision.unchoked.len(), 4);
 }
 
 #[test]
 fn among_equals_who_has_a_slot_keeps_it() {
     let decision = first(&[brings(7), brings(7), holds(7), brings(7), holds(7)], 3, None);
-    assert_eq!(by_merit(&decision), [2, 4]);
+    assert_merit(&decision, &[2, 4], "all gave 7 bytes, and these two have a slot already");
     // But only among equals.
     let decision = first(&[brings(8), brings(8), holds(7), brings(7), holds(7)], 3, None);
-    assert_eq!(by_merit(&decision), [0, 1]);
+    assert_merit(&decision, &[0, 1], "they gave 8 bytes, and those that have a slot gave 7");
 }
 
 #[test]
 fn who_has_made_nothing_of_its_slot_comes_behind_those_that_wait() {
     let idle = Standing { idle: true, ..holds(0) };
-    assert_eq!(by_merit(&first(&[idle, idle, brings(0), brings(0)], 3, None)), [2, 3]);
+    let decision = first(&[idle, idle, brings(0), brings(0)], 3, None);
+    assert_merit(&decision, &[2, 3], "the others have made nothing of their slots");
     // Where nobody waits, it may as well keep it.
-    assert_eq!(by_merit(&first(&[idle, idle], 3, None)), [0, 1]);
+    assert_merit(&first(&[idle, idle], 3, None), &[0, 1], "nobody else wants a slot");
 }
 
 #[test]
 fn among_equals_without_a_slot_who_came_first_comes_first() {
-    assert_eq!(by_merit(&first(&[brings(7), brings(7), brings(7)], 3, None)), [0, 1]);
+    let decision = first(&[brings(7), brings(7), brings(7)], 3, None);
+    assert_merit(&decision, &[0, 1], "all gave 7 bytes, and these have waited longest");
 }
 
 #[test]
@@ -78,11 +96,12 @@ fn who_is_not_interested_gets_no_slot_however_much_it_brings() {
 fn who_snubs_us_comes_behind_all_others() {
     let snubs = Standing { snubs: true, ..holds(1000) };
     let decision = first(&[snubs, brings(1), brings(0), brings(0)], 3, None);
-    assert_eq!(by_merit(&decision), [1, 2]);
+    assert_merit(&decision, &[1, 2], "peer 0 has given nothing for a minute: it snubs us");
     // Where there is room, it gets a slot all the same: it would stand empty.
-    assert_eq!(by_merit(&first(&[snubs, brings(1)], 3, None)), [0, 1]);
+    assert_merit(&first(&[snubs, brings(1)], 3, None), &[0, 1], "there is a slot for each");
     // And it has a ticket for the draw.
-    assert_eq!(first(&[brings(3), brings(2), snubs], 3, None).lucky, Some(2));
+    let decision = first(&[brings(3), brings(2), snubs], 3, None);
+    assert_lucky(&decision, Some(2), "one that snubs us still has a ticket for the draw");
 }
 
 #[test]
@@ -90,7 +109,8 @@ fn luck_stays_while_it_may() {
     let peers = [brings(9), brings(8), brings(0), brings(0), brings(0)];
     for number in [2, 3, 4] {
         let decision = decide(&peers, 3, Some(number), |_| panic!("nobody draws"));
-        assert_eq!((by_merit(&decision), decision.lucky), (vec![0, 1], Some(number)));
+        assert_merit(&decision, &[0, 1], "they gave 9 and 8 bytes, and the others nothing");
+        assert_lucky(&decision, Some(number), "it had the slot for luck, and may keep it");
     }
 }
 
@@ -98,12 +118,15 @@ fn luck_stays_while_it_may() {
 fn luck_passes_on_when_it_is_not_needed_any_more() {
     // It has risen by merit; is not interested; or is gone, and its number nobody's.
     let risen = first(&[brings(9), brings(8), brings(0)], 3, Some(0));
-    assert_eq!((by_merit(&risen), risen.lucky), (vec![0, 1], Some(2)));
+    assert_merit(&risen, &[0, 1], "they gave 9 and 8 bytes, and the other nothing");
+    assert_lucky(&risen, Some(2), "peer 0 has a slot for what it gave now");
     let idle = Standing { interested: false, ..holds(0) };
     let left = first(&[brings(9), brings(8), idle, brings(0)], 3, Some(2));
-    assert_eq!((by_merit(&left), left.lucky), (vec![0, 1], Some(3)));
+    assert_merit(&left, &[0, 1], "they gave 9 and 8 bytes, and the others nothing");
+    assert_lucky(&left, Some(3), "peer 2 is no longer interested");
     let gone = first(&[brings(9), brings(8), brings(0)], 3, Some(77));
-    assert_eq!((by_merit(&gone), gone.lucky), (vec![0, 1], Some(2)));
+    assert_merit(&gone, &[0, 1], "they gave 9 and 8 bytes, and the other nothing");
+    assert_lucky(&gone, Some(2), "the one that was lucky is gone");
 }
 
 #[test]
@@ -148,7 +171,8 @@ fn where_there_are_fewer_peers_than_slots_all_have_one_and_nobody_is_lucky() {
     let peers = [brings(9), brings(0), newcomer()];
     for slots in 4..10 {
         let decision = decide(&peers, slots, None, |_| panic!("nobody draws"));
-        assert_eq!((by_merit(&decision), decision.lucky), (vec![0, 1, 2], None), "{slots} slots");
+        assert_merit(&decision, &[0, 1, 2], &format!("there are {slots} slots, one for each"));
+        assert_lucky(&decision, None, "nobody needs luck where there is a slot for each");
     }
     // As many as slots: the last one is there by luck, and has nobody to fear.
     let decision = first(&peers, 3, None);

@@ -1,11 +1,11 @@
 //! How long a swarm that gives goes on, and what it says of itself then.
 
-use super::super::support::{Gate, Torrent, wire};
+use super::super::support::{Complaint, Gate, Must, Torrent, wire};
 use super::giver::{BOTH, Giver, stop_soon};
-use super::net::{FAST, PLAIN};
+use super::net::{FAST, PLAIN, peer_id_of};
 use super::rules::staying;
 use piecemeal::s03_tracker::{
-    AnnounceRequest, AnnounceResponse, Event as Said, Tracker, TrackerError,
+    AnnounceRequest, AnnounceResponse, Event as Said, PeerId, Tracker, TrackerError,
 };
 use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s13_peer_sources::announcer::Announcer;
@@ -13,8 +13,14 @@ use piecemeal::s15_swarm::summary::Traded;
 use piecemeal::s15_swarm::{Ended, Event};
 use piecemeal::s17_seeding::Rules;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+/// What was exchanged with the script at an address.
+fn traded(peer: SocketAddr, taken: u64, given: u64) -> Traded {
+    Traded { peer, peer_id: PeerId(peer_id_of(peer)), taken, given }
+}
 
 #[test]
 fn two_that_have_everything_part_and_do_not_meet_again() {
@@ -55,7 +61,7 @@ fn the_last_piece_parts_us_from_seeds_at_once_and_from_nobody_else() {
     let greeted = Gate::default();
     let (content, gate) = (torrent.clone(), greeted.clone());
     let seed = giver.other(move |talk| {
-        gate.wait();
+        gate.opens()?;
         talk.hello(FAST, &content)?;
         talk.send(&wire::message(wire::HAVE_ALL, &[]))?;
         talk.give(&content)
@@ -92,14 +98,14 @@ fn a_seed_stays_until_so_much_has_been_given() {
             talk.admitted()?;
             for round in 0..rounds {
                 let piece = round % 5;
-                talk.takes_piece(&content, piece)
-                    .unwrap_or_else(|error| panic!("{ratio}: left after {round} pieces: {error}"));
+                let left = format!("{ratio}: left after {round} pieces");
+                talk.takes_piece(&content, piece).must(&left)?;
             }
             // It is over: we hang up, although it would like to have more.
             loop {
                 match talk.next() {
                     Err(error) if error.kind() == ErrorKind::TimedOut => {
-                        panic!("{ratio}: the seed stays")
+                        return Err(Complaint::new(format!("{ratio}: the seed stays")).into());
                     }
                     other => drop(other?),
                 }
@@ -109,7 +115,7 @@ fn a_seed_stays_until_so_much_has_been_given() {
         let ran = giver.run();
         let outcome = ran.result.expect("a seed ends well");
         assert!(outcome.uploaded as f64 >= ratio * 151_072.0);
-        assert_eq!(outcome.traded, [Traded { peer, taken: 0, given: outcome.uploaded }]);
+        assert_eq!(outcome.traded, [traded(peer, 0, outcome.uploaded)]);
     }
 }
 
@@ -149,14 +155,11 @@ fn who_has_gone_to_and_fro_is_told_truly() {
     }
     let ran = giver.run();
     let outcome = ran.is_complete(&torrent);
-    let mut traded = outcome.traded.clone();
-    traded.sort_by_key(|traded| traded.peer);
+    let mut found = outcome.traded.clone();
+    found.sort_by_key(|traded| traded.peer);
     // We have dialed them: that they listen elsewhere, too, does not rename them.
-    let expected = [
-        Traded { peer: peers[0], taken: 32_768, given: 700 },
-        Traded { peer: peers[1], taken: 32_768 + 20_000, given: 16_384 },
-    ];
-    assert_eq!(traded, expected);
+    let expected = [traded(peers[0], 32_768, 700), traded(peers[1], 32_768 + 20_000, 16_384)];
+    assert_eq!(found, expected);
     assert_eq!((outcome.downloaded, outcome.uploaded), (85_536, 17_084));
 }
 
@@ -183,7 +186,7 @@ impl Tracker for Fake {
 fn with_tracker(giver: &mut Giver) -> Asked {
     let asked = Asked::default();
     let trackers: Arc<Vec<Box<dyn Tracker>>> = Arc::new(vec![Box::new(Fake(Arc::clone(&asked)))]);
-    let (hash, id) = (giver.plan.info_hash, giver.plan.peer_id);
+    let (hash, id) = (giver.plan.names.first(), giver.plan.peer_id);
     let announcer = Announcer::new(
         vec!["fake://tracker".to_owned()],
         trackers,

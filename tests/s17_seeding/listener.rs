@@ -1,9 +1,14 @@
 //! Peers that come by themselves.
 
-use super::super::support::{Gate, Torrent, wire};
+use super::super::support::{
+    Gate, Must, Script, Torrent, Verdict, insist, insist_eq, wire, wire_is,
+};
 use super::giver::{BOTH, Giver, stop_soon};
 use super::net::{EXTENDED, Ran, Talk, US};
 use super::rules::staying;
+use piecemeal::s02_metainfo::InfoHash;
+use piecemeal::s03_tracker::PeerId;
+use piecemeal::s04_handshake::HandshakeError;
 use piecemeal::s04_handshake::transport::{Tcp, Transport, WriteHalf, over_tcp};
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s13_peer_sources::signals::Wake;
@@ -56,71 +61,86 @@ fn a_port_is_the_one_that_was_asked_for_or_any_that_is_free() {
 #[track_caller]
 pub fn listening(
     giver: Giver,
-    client: impl FnOnce(SocketAddr) + Send + 'static,
+    client: impl FnOnce(SocketAddr) -> Verdict + Send + 'static,
 ) -> (Ran, SocketAddr) {
-    listening_with(
-        Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port"),
-        giver,
-        client,
-    )
+    listening_with(loopback(), giver, client)
+}
+
+/// A listener at a port that the system picks.
+#[track_caller]
+pub fn loopback() -> Listener {
+    Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port")
 }
 
 #[track_caller]
-fn listening_with(
+pub fn listening_with(
     listener: Listener,
     mut giver: Giver,
-    client: impl FnOnce(SocketAddr) + Send + 'static,
+    client: impl FnOnce(SocketAddr) -> Verdict + Send + 'static,
 ) -> (Ran, SocketAddr) {
     let address = listener.addresses()[0];
     giver.plan.port = listener.port();
     giver.plan.sources.push(Box::new(listener));
     let stop = Arc::clone(&giver.plan.stop);
-    let client = std::thread::spawn(move || {
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| client(address)));
+    let client = Script::start(move || {
+        let verdict = client(address);
         stop.store(true, Ordering::SeqCst);
-        result
+        verdict
     });
     let ran = giver.run();
-    if let Err(panic) = client.join().expect("panics are caught") {
-        std::panic::resume_unwind(panic);
-    }
+    client.verdict();
     (ran, address)
 }
 
-fn connect(address: SocketAddr) -> Talk {
+#[track_caller]
+fn connect(address: SocketAddr) -> Verdict<Talk> {
     connect_from(1, address)
 }
 
 /// Dials from 127.0.0.`host`.
-pub fn connect_from(host: u8, address: SocketAddr) -> Talk {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there is room for a socket");
+#[track_caller]
+pub fn connect_from(host: u8, address: SocketAddr) -> Verdict<Talk> {
+    let socket =
+        Socket::new(Domain::IPV4, Type::STREAM, None).must("there is room for a socket")?;
     socket
         .bind(&SocketAddr::from(([127, 0, 0, host], 0)).into())
-        .expect("loopback has many addresses");
-    socket.connect(&address.into()).expect("it listens");
-    Talk::over(
-        over_tcp(socket.into(), Instant::now() + Duration::from_secs(60)).expect("it is connected"),
-    )
+        .must("loopback has many addresses")?;
+    socket.connect(&address.into()).must("it listens")?;
+    let by = Instant::now() + Duration::from_secs(60);
+    Ok(Talk::over(over_tcp(socket.into(), by).must("it is connected")?))
 }
 
 /// Dials, says hello, and is answered.
-fn met(address: SocketAddr, reserved: [u8; 8], torrent: &Torrent, peer_id: [u8; 20]) -> Talk {
-    met_over(connect(address), reserved, torrent, peer_id)
+#[track_caller]
+fn met(
+    address: SocketAddr,
+    reserved: [u8; 8],
+    torrent: &Torrent,
+    peer_id: [u8; 20],
+) -> Verdict<Talk> {
+    met_over(connect(address)?, reserved, torrent, peer_id)
 }
 
 /// Says hello, and is answered.
-pub fn met_over(mut talk: Talk, reserved: [u8; 8], torrent: &Torrent, peer_id: [u8; 20]) -> Talk {
-    talk.send(&wire::handshake(reserved, torrent.info_hash, peer_id)).expect("it listens");
-    let ours = talk.bytes(68).expect("it answers");
-    assert_eq!(ours, wire::handshake(BOTH, torrent.info_hash, US));
-    talk
+#[track_caller]
+pub fn met_over(
+    mut talk: Talk,
+    reserved: [u8; 8],
+    torrent: &Torrent,
+    peer_id: [u8; 20],
+) -> Verdict<Talk> {
+    talk.send(&wire::handshake(reserved, torrent.info_hash, peer_id)).must("it listens")?;
+    let ours = talk.bytes(68).must("it answers")?;
+    wire_is(&ours, &wire::handshake(BOTH, torrent.info_hash, US), "BEP 3, handshake")?;
+    Ok(talk)
 }
 
-/// Whether the other side hangs up without another word.
+/// Checks that the other side hangs up without another word.
 #[track_caller]
-pub fn is_hung_up_on(talk: &mut Talk) {
-    let error = talk.bytes(1).expect_err("a word");
-    assert_ne!(error.kind(), ErrorKind::TimedOut, "the connection goes on");
+pub fn is_hung_up_on(talk: &mut Talk) -> Verdict {
+    let error = talk.bytes(1).err().must("it is to be hung up on without a word")?;
+    insist!(error.kind() != ErrorKind::TimedOut, "the connection goes on");
+    Ok(())
 }
 
 #[test]
@@ -128,17 +148,22 @@ fn who_comes_by_itself_gets_what_it_wants_and_is_known_by_where_it_listens() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
     let (ran, _) = listening(Giver::new(&torrent).rules(staying()), move |address| {
-        let mut talk = met(address, BOTH, &content, THEM);
-        let ours = talk.greet(&[("p", b"i50123e".to_vec())]).expect("it greets");
-        assert_eq!(ours.get("p").and_then(|port| port.int()), Some(i64::from(address.port())));
-        talk.admitted().expect("there is room");
-        (0..5).try_for_each(|piece| talk.takes_piece(&content, piece)).expect("it gives");
-        talk.fence(&ours).expect("it hears");
+        let mut talk = met(address, BOTH, &content, THEM)?;
+        let ours = talk.greet(&[("p", b"i50123e".to_vec())]).must("it greets")?;
+        insist_eq!(ours.get("p").and_then(|port| port.int()), Some(i64::from(address.port())));
+        talk.admitted().must("there is room")?;
+        (0..5).try_for_each(|piece| talk.takes_piece(&content, piece)).must("it gives")?;
+        talk.fence(&ours).map(drop).must("it hears")
     });
     let outcome = ran.result.expect("all is well");
     assert_eq!(
         outcome.traded,
-        [Traded { peer: SocketAddr::new(LOOPBACK, 50123), taken: 0, given: 151_072 }]
+        [Traded {
+            peer: SocketAddr::new(LOOPBACK, 50123),
+            peer_id: PeerId(THEM),
+            taken: 0,
+            given: 151_072
+        }]
     );
 }
 
@@ -163,10 +188,10 @@ fn who_comes_by_itself_has_one_address_in_all_that_is_told_of_it() {
     let mut giver = Giver::with(&torrent, 0..4, 1 << 16).rules(staying());
     giver.plan.sources.push(Box::new(Hope));
     let (ran, _) = listening(giver, move |address| {
-        let mut talk = met(address, BOTH, &content, THEM);
-        talk.greet(&[("p", b"i50123e".to_vec())]).expect("it greets");
-        talk.has(&content, &[4]).expect("it is interested");
-        talk.asked().expect("it asks");
+        let mut talk = met(address, BOTH, &content, THEM)?;
+        talk.greet(&[("p", b"i50123e".to_vec())]).must("it greets")?;
+        talk.has(&content, &[4]).must("it is interested")?;
+        talk.asked().map(drop).must("it asks")
     });
     let joined = ran
         .events
@@ -185,17 +210,35 @@ fn forty_eight_bytes_are_enough_for_an_answer() {
     let content = torrent.clone();
     listening(Giver::new(&torrent).rules(staying()), move |address| {
         let hello = wire::handshake(EXTENDED, content.info_hash, THEM);
-        let mut talk = connect(address);
+        let mut talk = connect(address)?;
         for part in hello[..48].chunks(7) {
-            talk.send(part).expect("it listens");
+            talk.send(part).must("it listens")?;
         }
-        assert_eq!(
-            talk.bytes(68).expect("it answers"),
+        insist_eq!(
+            talk.bytes(68).must("it answers")?,
             wire::handshake(BOTH, content.info_hash, US)
         );
-        talk.send(&hello[48..]).expect("it listens");
-        talk.admitted().expect("there is room");
-        talk.takes(&content, 4, 0, 100).expect("it gives");
+        talk.send(&hello[48..]).must("it listens")?;
+        talk.admitted().must("there is room")?;
+        talk.takes(&content, 4, 0, 100).must("it gives")
+    });
+}
+
+#[test]
+fn a_peer_may_use_any_name_of_the_torrent() {
+    let torrent = Torrent::sample();
+    let content = torrent.clone();
+    let mut giver = Giver::new(&torrent).rules(staying());
+    giver.plan.names = giver.plan.names.and(InfoHash([9; 20]));
+    listening(giver, move |address| {
+        for (name, peer_id) in [([9; 20], THEM), (content.info_hash, [b'x'; 20])] {
+            let mut talk = connect(address)?;
+            talk.send(&wire::handshake(EXTENDED, name, peer_id)).must("it listens")?;
+            insist_eq!(talk.bytes(68).must("it answers")?, wire::handshake(BOTH, name, US));
+            talk.admitted().must("there is room")?;
+            talk.takes(&content, 4, 0, 100).must("it gives")?;
+        }
+        Ok(())
     });
 }
 
@@ -207,12 +250,12 @@ fn who_wants_something_else_is_hung_up_on_without_a_word() {
         let mut other = content.info_hash;
         other[19] ^= 1;
         for said in [&wire::handshake(BOTH, other, THEM)[..], b"GET / HTTP/1.1\r\n\r\n"] {
-            let mut talk = connect(address);
-            talk.send(said).expect("it listens");
-            is_hung_up_on(&mut talk);
+            let mut talk = connect(address)?;
+            talk.send(said).must("it listens")?;
+            is_hung_up_on(&mut talk)?;
         }
         // Ourselves get an answer, and no more than that.
-        is_hung_up_on(&mut met(address, BOTH, &content, US));
+        is_hung_up_on(&mut met(address, BOTH, &content, US)?)
     });
     assert!(!ran.events.iter().any(|event| matches!(event, Event::Joined(_))), "{:?}", ran.told());
 }
@@ -224,7 +267,7 @@ fn our_own_address_is_tried_once() {
     giver.plan.dial = Arc::new(Tcp);
     // If it were dialed again, that would be soon.
     giver.plan.patience = Duration::from_millis(40);
-    let listener = Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port");
+    let listener = loopback();
     let address = listener.addresses()[0];
     giver.plan.sources.push(Box::new(listener));
     giver.plan.sources.push(Box::new(Given(address.to_string())));
@@ -242,13 +285,13 @@ fn who_comes_twice_is_let_in_once() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
     let (ran, _) = listening(Giver::new(&torrent).rules(staying()), move |address| {
-        let mut first = met(address, BOTH, &content, THEM);
-        let ours = first.greet(&[]).expect("it greets");
-        let mut second = connect(address);
-        second.send(&wire::handshake(BOTH, content.info_hash, THEM)).expect("it listens");
-        second.bytes(68).expect("it answers");
-        is_hung_up_on(&mut second);
-        first.fence(&ours).expect("the first goes on");
+        let mut first = met(address, BOTH, &content, THEM)?;
+        let ours = first.greet(&[]).must("it greets")?;
+        let mut second = connect(address)?;
+        second.send(&wire::handshake(BOTH, content.info_hash, THEM)).must("it listens")?;
+        second.bytes(68).must("it answers")?;
+        is_hung_up_on(&mut second)?;
+        first.fence(&ours).map(drop).must("the first goes on")
     });
     let joined = ran.events.iter().filter(|event| matches!(event, Event::Joined(_))).count();
     assert_eq!(joined, 1, "{:?}", ran.told());
@@ -259,13 +302,14 @@ fn when_too_many_come_and_say_nothing_one_of_them_goes() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
     listening(Giver::new(&torrent).rules(staying()), move |address| {
-        let mut silent: Vec<Talk> = (0..128).map(|_| connect(address)).collect();
+        let mut silent: Vec<Talk> = (0..128).map(|_| connect(address)).collect::<Verdict<_>>()?;
         // There is no room for one more before one of those has had its second.
-        let mut last = met(address, BOTH, &content, THEM);
-        last.admitted().expect("there is room");
-        last.takes(&content, 0, 0, 100).expect("it gives");
+        let mut last = met(address, BOTH, &content, THEM)?;
+        last.admitted().must("there is room")?;
+        last.takes(&content, 0, 0, 100).must("it gives")?;
         // The others still have their time.
-        assert_eq!(gone(&mut silent, &content), 1);
+        insist_eq!(gone(&mut silent, &content), 1);
+        Ok(())
     });
 }
 
@@ -288,7 +332,7 @@ struct Slow {
 impl Write for Slow {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.begun.open();
-        self.may_go_on.wait();
+        self.may_go_on.opens()?;
         self.writer.write(bytes)
     }
 
@@ -305,31 +349,47 @@ impl WriteHalf for Slow {
 
 #[test]
 fn when_too_many_come_nobody_goes_because_we_are_slow_ourselves() {
+    nobody_goes(false);
+}
+
+#[test]
+fn when_too_many_come_nobody_goes_because_of_what_is_put_around_it() {
+    nobody_goes(true);
+}
+
+/// The first one takes long, and not because it says nothing: our answer does, or what is put
+/// `around` it.
+#[track_caller]
+fn nobody_goes(around: bool) {
     let torrent = Torrent::sample();
     let content = torrent.clone();
     let (begun, may_go_on, slow) = (Gate::default(), Gate::default(), AtomicBool::new(true));
     let gates = (begun.clone(), may_go_on.clone());
-    // The first one's answer takes long.
-    let wrap = move |transport: Transport| {
+    let wrap = move |transport: Transport| -> Result<Transport, HandshakeError> {
         if !slow.swap(false, Ordering::SeqCst) {
-            return transport;
+            return Ok(transport);
         }
-        let (writer, begun, may_go_on) = (transport.writer, gates.0.clone(), gates.1.clone());
-        Transport { writer: Box::new(Slow { writer, begun, may_go_on }), ..transport }
+        let (begun, may_go_on) = gates.clone();
+        if around {
+            begun.open();
+            may_go_on.opens().map_err(io::Error::from)?;
+            return Ok(transport);
+        }
+        let writer = Box::new(Slow { writer: transport.writer, begun, may_go_on });
+        Ok(Transport { writer, ..transport })
     };
-    let listener = Listener::bind(Some(LOOPBACK), Some(0))
-        .expect("loopback has a free port")
-        .through(Box::new(wrap));
+    let listener = loopback().through(Box::new(wrap));
     listening_with(listener, Giver::new(&torrent).rules(staying()), move |address| {
-        let mut first = connect(address);
-        first.send(&wire::handshake(BOTH, content.info_hash, [1; 20])).expect("it listens");
-        begun.wait();
-        let silent: Vec<Talk> = (1..128).map(|_| connect(address)).collect();
+        let mut first = connect(address)?;
+        first.send(&wire::handshake(BOTH, content.info_hash, [1; 20])).must("it listens")?;
+        begun.opens()?;
+        let silent: Vec<Talk> = (1..128).map(|_| connect(address)).collect::<Verdict<_>>()?;
         // That this one is let in says that another had to go.
-        met(address, BOTH, &content, THEM);
+        met(address, BOTH, &content, THEM)?;
         may_go_on.open();
-        first.bytes(68).expect("it answers");
+        first.bytes(68).must("it answers")?;
         drop(silent);
+        Ok(())
     });
 }
 
@@ -340,12 +400,13 @@ fn when_the_swarm_is_over_nobody_listens_and_nobody_is_left_in_the_door() {
     let come = Arc::clone(&guests);
     let content = torrent.clone();
     let (ran, address) = listening(Giver::new(&torrent).rules(staying()), move |address| {
-        let mut silent: Vec<Talk> = (0..3).map(|_| connect(address)).collect();
+        let mut silent: Vec<Talk> = (0..3).map(|_| connect(address)).collect::<Verdict<_>>()?;
         // It has taken in all that came before this one.
-        let mut last = met(address, BOTH, &content, THEM);
-        last.admitted().expect("there is room");
+        let mut last = met(address, BOTH, &content, THEM)?;
+        last.admitted().must("there is room")?;
         silent.push(last);
-        come.lock().expect("nobody panics with this lock").extend(silent);
+        come.lock().must("nobody panics with this lock")?.extend(silent);
+        Ok(())
     });
     assert!(ran.result.is_ok());
     for guest in guests.lock().expect("nobody panics with this lock").iter_mut() {

@@ -1,6 +1,8 @@
 //! Who is unchoked through a whole swarm, and what a choke does to a queue.
 
-use super::super::support::{Gate, Recipe, Torrent, content, wire};
+use super::super::support::{
+    Complaint, Gate, Must, Recipe, Torrent, content, insist, insist_eq, wire,
+};
 use super::giver::{ALLOWED_FAST, BOTH, Giver, SUGGEST, block_of};
 use super::net::{EXTENDED, FAST, Talk};
 use super::rules::staying;
@@ -18,7 +20,9 @@ fn waits(talk: &mut Talk) -> io::Result<()> {
     talk.request(0, 0, 1)?;
     loop {
         match talk.next()? {
-            (wire::UNCHOKE, _) => panic!("all slots were taken"),
+            (wire::UNCHOKE, _) => {
+                return Err(Complaint::new("it is unchoked, but all slots were taken").into());
+            }
             (wire::REJECT, _) => return Ok(()),
             _ => {}
         }
@@ -39,7 +43,7 @@ fn there_are_so_many_slots_and_who_needs_one_no_more_makes_room_at_once() {
             talk.hello(FAST, &content)?;
             talk.admitted()?;
             gate.open();
-            end.wait();
+            end.opens()?;
             talk.takes(&content, 0, 0, 1)
         });
         let (content, gate, come, gone, end) =
@@ -48,22 +52,22 @@ fn there_are_so_many_slots_and_who_needs_one_no_more_makes_room_at_once() {
             talk.hello(FAST, &content)?;
             talk.admitted()?;
             gate.open();
-            come.wait();
+            come.opens()?;
             gone.open();
             if !leaves {
                 talk.not_interested()?;
-                end.wait();
+                end.opens()?;
             }
             Ok(())
         });
         let content = torrent.clone();
         giver.taker(move |talk| {
-            entered.iter().for_each(Gate::wait);
+            entered.iter().try_for_each(Gate::opens)?;
             talk.hello(FAST, &content)?;
             waits(talk)?;
             waiting.open();
             talk.until(wire::UNCHOKE)?;
-            assert!(given_up.is_open(), "there was no room before");
+            insist!(given_up.is_open(), "there was no room before");
             talk.takes_piece(&content, 4)?;
             last.open();
             Ok(())
@@ -101,15 +105,15 @@ fn who_has_waited_longest_comes_first() {
             if number == 0 {
                 talk.admitted()?;
             } else {
-                gates[number - 1].wait();
+                gates[number - 1].opens()?;
                 waits(talk)?;
             }
             gates[number].open();
-            gates[3].wait();
+            gates[3].opens()?;
             if number > 0 {
                 talk.until(wire::UNCHOKE)?;
             }
-            order.lock().expect("nobody panics with this lock").push(number);
+            order.lock().must("nobody panics with this lock")?.push(number);
             talk.takes(&content, 0, 0, 1)
         });
     }
@@ -147,7 +151,7 @@ fn offered(talk: &mut Talk) -> io::Result<Vec<u32>> {
     loop {
         match talk.next()? {
             (ALLOWED_FAST, payload) => {
-                offered.push(u32::from_be_bytes(payload.try_into().expect("four bytes")))
+                offered.push(u32::from_be_bytes(payload.try_into().must("four bytes")?))
             }
             (wire::UNCHOKE, _) => return Ok(offered),
             _ => {}
@@ -168,10 +172,10 @@ fn a_newcomer_may_have_ten_pieces_without_a_slot_and_others_none() {
         let set = set_of(&content, talk.address.ip());
         let expected: Vec<_> =
             set.iter().map(|index| (ALLOWED_FAST, index.to_be_bytes().to_vec())).collect();
-        assert_eq!(heard, expected);
+        insist_eq!(heard, expected);
         for piece in 0..40 {
             talk.request(piece, 0, 16_384)?;
-            assert_eq!(talk.answer(&content)?, ((piece, 0, 16_384), set.contains(&piece)));
+            insist_eq!(talk.answer(&content)?, ((piece, 0, 16_384), set.contains(&piece)));
         }
         Ok(())
     });
@@ -183,7 +187,7 @@ fn a_newcomer_may_have_ten_pieces_without_a_slot_and_others_none() {
             let ours = talk.greet(&[])?;
             talk.has(&content, &(0..count).collect::<Vec<_>>())?;
             talk.interested()?;
-            assert_eq!(!talk.fence(&ours)?.is_empty(), least, "{count} pieces");
+            insist_eq!(!talk.fence(&ours)?.is_empty(), least, "{count} pieces");
             Ok(())
         });
     }
@@ -193,7 +197,7 @@ fn a_newcomer_may_have_ten_pieces_without_a_slot_and_others_none() {
         talk.hello(EXTENDED, &content)?;
         let ours = talk.greet(&[])?;
         talk.interested()?;
-        assert_eq!(talk.fence(&ours)?, []);
+        insist_eq!(talk.fence(&ours)?, []);
         Ok(())
     });
     assert!(giver.run().result.is_ok());
@@ -209,7 +213,7 @@ fn only_pieces_that_are_here_are_offered_without_a_slot_and_none_of_a_small_torr
         talk.interested()?;
         let mut expected = set_of(&whole, talk.address.ip());
         expected.retain(|index| *index < 20);
-        assert_eq!(offered(talk)?, expected);
+        insist_eq!(offered(talk)?, expected);
         Ok(())
     });
     giver.run();
@@ -218,7 +222,7 @@ fn only_pieces_that_are_here_are_offered_without_a_slot_and_none_of_a_small_torr
     giver.taker(move |talk| {
         talk.hello(FAST, &small)?;
         talk.interested()?;
-        assert!(offered(talk)?.is_empty());
+        insist!(offered(talk)?.is_empty());
         Ok(())
     });
     assert!(giver.run().result.is_ok());
@@ -237,12 +241,14 @@ fn a_seed_advises_each_to_take_another_piece() {
             talk.admitted()?;
             let heard = talk.fence(&ours)?;
             if reserved == BOTH {
-                let [(SUGGEST, payload)] = &heard[..] else { panic!("{heard:?}") };
-                let index = u32::from_be_bytes(payload[..].try_into().expect("four bytes"));
-                advised.lock().expect("nobody panics with this lock").push(index);
+                let [(SUGGEST, payload)] = &heard[..] else {
+                    return Err(Complaint::new(format!("one suggestion, not {heard:?}")).into());
+                };
+                let index = u32::from_be_bytes(payload[..].try_into().must("four bytes")?);
+                advised.lock().must("nobody panics with this lock")?.push(index);
                 talk.takes_piece(&content, index)
             } else {
-                assert_eq!(heard, []);
+                insist_eq!(heard, []);
                 Ok(())
             }
         });
@@ -270,24 +276,24 @@ fn a_choke_empties_the_queue_but_for_what_needs_no_slot() {
         let ours = talk.greet(&[])?;
         talk.interested()?;
         let allowed = offered(talk)?;
-        assert_eq!(allowed.len(), 10);
+        insist_eq!(allowed.len(), 10);
         let others: Vec<u32> = (0..40).filter(|piece| !allowed.contains(piece)).collect();
         // Six that need a slot, three that do not, six that do.
         let asked = [&others[..6], &allowed[..3], &others[6..12]].concat();
         asked.iter().try_for_each(|piece| talk.request(*piece, 0, 16_384))?;
         talk.not_interested()?;
         gate.open();
-        over.iter().for_each(Gate::wait);
+        over.iter().try_for_each(Gate::opens)?;
         let (mut before, mut refused) = (Vec::new(), Vec::new());
         loop {
             match talk.next()? {
-                (wire::PIECE, payload) => before.push(block_of(&content, &payload).0),
+                (wire::PIECE, payload) => before.push(block_of(&content, &payload)?.0),
                 (wire::CHOKE, _) => break,
-                (id, _) => assert_eq!(id, SUGGEST),
+                (id, _) => insist_eq!(id, SUGGEST),
             }
         }
         // What was on its way already came before.
-        assert!(before.len() <= 4 && asked.starts_with(&before), "{before:?}");
+        insist!(before.len() <= 4 && asked.starts_with(&before), "{before:?}");
         let mut after = Vec::new();
         while refused.len() + after.len() < asked.len() - before.len() {
             match talk.answer(&content)? {
@@ -300,11 +306,11 @@ fn a_choke_empties_the_queue_but_for_what_needs_no_slot() {
             .copied()
             .filter(|piece| !allowed.contains(piece))
             .collect();
-        assert_eq!((refused, after), (due, allowed[..3].to_vec()));
-        assert_eq!(talk.fence(&ours)?, [], "each request has had one answer");
+        insist_eq!((refused, after), (due, allowed[..3].to_vec()));
+        insist_eq!(talk.fence(&ours)?, [], "each request has had one answer");
         // So it goes on until there is a slot again.
         talk.request(others[0], 0, 16_384)?;
-        assert_eq!(talk.answer(&content)?, ((others[0], 0, 16_384), false));
+        insist_eq!(talk.answer(&content)?, ((others[0], 0, 16_384), false));
         talk.takes_piece(&content, allowed[9])?;
         talk.admitted()?;
         talk.takes_piece(&content, others[0])
@@ -312,38 +318,41 @@ fn a_choke_empties_the_queue_but_for_what_needs_no_slot() {
     let (content, entered, gate, over) =
         (torrent.clone(), first.clone(), second.clone(), choked.clone());
     giver.taker(move |talk| {
-        entered.wait();
+        entered.opens()?;
         talk.hello(EXTENDED, &content)?;
         let ours = talk.greet(&[])?;
         talk.admitted()?;
         (0..15).try_for_each(|piece| talk.request(piece, 0, 16_384))?;
         talk.not_interested()?;
         gate.open();
-        over.iter().for_each(Gate::wait);
+        over.iter().try_for_each(Gate::opens)?;
         let mut before = 0;
         loop {
             match talk.next()? {
-                (wire::PIECE, payload) => before += block_of(&content, &payload).2 / 16_384,
-                (id, _) => break assert_eq!(id, wire::CHOKE),
+                (wire::PIECE, payload) => before += block_of(&content, &payload)?.2 / 16_384,
+                (id, _) => {
+                    insist_eq!(id, wire::CHOKE);
+                    break;
+                }
             }
         }
-        assert!(before <= 4, "{before}");
+        insist!(before <= 4, "{before}");
         // A request that comes too late is passed over, without a word for it.
         talk.request(20, 0, 16_384)?;
-        assert_eq!(talk.fence(&ours)?, []);
+        insist_eq!(talk.fence(&ours)?, []);
         talk.admitted()?;
         talk.takes_piece(&content, 21)
     });
     for number in 0..2 {
         let (content, entered, choked) = (torrent.clone(), second.clone(), choked.clone());
         giver.taker(move |talk| {
-            entered.wait();
+            entered.opens()?;
             talk.hello(EXTENDED, &content)?;
             // Whose slot this was has been told before.
             talk.admitted()?;
             choked[number].open();
             // If it left before, the other one would get this slot.
-            choked.iter().for_each(Gate::wait);
+            choked.iter().try_for_each(Gate::opens)?;
             Ok(())
         });
     }
@@ -358,7 +367,7 @@ fn a_choke_uses_up_no_suggestion() {
     let advised = |talk: &mut Talk| {
         talk.admitted()?;
         let payload = talk.until(SUGGEST)?;
-        io::Result::Ok(u32::from_be_bytes(payload.try_into().expect("four bytes")))
+        io::Result::Ok(u32::from_be_bytes(payload.try_into().must("four bytes")?))
     };
     let (held, over, first) = (Gate::default(), Gate::default(), Arc::new(AtomicU32::new(0)));
     let (content, gate, end, index) =
@@ -369,14 +378,14 @@ fn a_choke_uses_up_no_suggestion() {
         talk.not_interested()?;
         gate.open();
         talk.until(wire::CHOKE)?;
-        end.wait();
+        end.opens()?;
         Ok(())
     });
     let content = torrent.clone();
     giver.taker(move |talk| {
-        held.wait();
+        held.opens()?;
         talk.hello(FAST, &content)?;
-        assert_eq!(advised(talk)?, first.load(Ordering::SeqCst) + 1);
+        insist_eq!(advised(talk)?, first.load(Ordering::SeqCst) + 1);
         over.open();
         Ok(())
     });

@@ -1,7 +1,7 @@
 //! A seed gives in turn: each rule on its own, the rules that always hold, and whole
 //! crowds with a clock that counts rounds.
 
-use super::super::support::{Gate, Recipe, content, wire};
+use super::super::support::{Gate, Recipe, content, insist_eq, wire};
 use super::giver::Giver;
 use super::memory::Dice;
 use super::net::{FAST, Talk};
@@ -429,7 +429,7 @@ fn a_seed_with_one_slot_passes_it_round_however_fast_its_holder_takes() {
         let (content, held, served) = (torrent.clone(), held.clone(), served.clone());
         giver.taker(move |talk| {
             if !first {
-                held.wait();
+                held.opens()?;
             }
             talk.hello(FAST, &content)?;
             talk.admitted()?;
@@ -440,7 +440,7 @@ fn a_seed_with_one_slot_passes_it_round_however_fast_its_holder_takes() {
             talk.until(wire::UNCHOKE)?;
             if first {
                 takes_its_turn(talk, 64)?;
-                served.wait();
+                served.opens()?;
             } else {
                 served.open();
             }
@@ -473,14 +473,14 @@ fn a_peer_that_is_ahead_makes_room_at_a_seed_with_a_limit_once_it_has_had_a_piec
             talk.admitted()?;
             talk.takes(&content, 0, 0, 16_384)?;
             entered.open();
-            end.wait();
+            end.opens()?;
             // It has had a piece, and keeps its slot: it is not ahead.
             talk.takes(&content, 1, 0, 16_384)
         });
         let (content, before, entered, end) =
             (torrent.clone(), slow.clone(), quick.clone(), over.clone());
         giver.taker(move |talk| {
-            before.wait();
+            before.opens()?;
             talk.hello(FAST, &content)?;
             talk.admitted()?;
             // Five pieces to one. Nobody waits yet, so it keeps its slot.
@@ -490,22 +490,22 @@ fn a_peer_that_is_ahead_makes_room_at_a_seed_with_a_limit_once_it_has_had_a_piec
             entered.open();
             if makes_room {
                 talk.until(wire::CHOKE)?;
-                end.wait();
+                end.opens()?;
                 return Ok(());
             }
-            end.wait();
+            end.opens()?;
             talk.takes(&content, 5, 0, 16_384)
         });
         let content = torrent.clone();
         giver.taker(move |talk| {
-            quick.wait();
+            quick.opens()?;
             talk.hello(FAST, &content)?;
             if makes_room {
                 talk.admitted()?;
             } else {
                 talk.interested()?;
                 talk.request(0, 0, 1)?;
-                assert_eq!(talk.answer(&content)?, ((0, 0, 1), false), "both slots are taken");
+                insist_eq!(talk.answer(&content)?, ((0, 0, 1), false), "both slots are taken");
             }
             over.open();
             Ok(())
@@ -530,13 +530,13 @@ fn a_peer_that_wants_nothing_makes_room_before_one_that_is_ahead() {
             talk.takes_piece(&content, piece)?;
         }
         here.open();
-        end.wait();
+        end.opens()?;
         // Answered with a block: it has not been choked.
         talk.takes_piece(&content, 5)
     });
     let (content, leaves, end) = (torrent.clone(), sated.clone(), over.clone());
     giver.taker(move |talk| {
-        entered.wait();
+        entered.opens()?;
         talk.hello(FAST, &content)?;
         talk.admitted()?;
         talk.takes_piece(&content, 0)?;
@@ -545,12 +545,12 @@ fn a_peer_that_wants_nothing_makes_room_before_one_that_is_ahead() {
         talk.takes(&content, 0, 0, 1)?;
         leaves.open();
         talk.until(wire::CHOKE)?;
-        end.wait();
+        end.opens()?;
         Ok(())
     });
     let content = torrent.clone();
     giver.taker(move |talk| {
-        sated.wait();
+        sated.opens()?;
         talk.hello(FAST, &content)?;
         talk.admitted()?;
         over.open();

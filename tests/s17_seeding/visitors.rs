@@ -1,6 +1,8 @@
 //! Liars that come by themselves, bring one wrong block, and go before the verdict.
 
-use super::super::support::{Gate, LIMIT, Recipe, Torrent, content, wire};
+use super::super::support::{
+    Gate, LIMIT, Must, Recipe, Torrent, Verdict, content, has_hung_up, insist, insist_eq, wire,
+};
 use super::giver::{BOTH, Giver};
 use super::listener::{connect_from, listening, met_over};
 use super::net::{PLAIN, Talk};
@@ -32,7 +34,7 @@ fn visit(
 ) -> io::Result<Talk> {
     let mut id = [visit; 20];
     id[0] = host;
-    let mut talk = connect_from(host, address);
+    let mut talk = connect_from(host, address)?;
     talk.send(&wire::handshake(BOTH, torrent.info_hash, id))?;
     talk.bytes(68)?;
     let ours = talk.greet(&[])?;
@@ -45,10 +47,10 @@ fn visit(
 
 /// Whether an address is hung up on as soon as it has shaken hands. Each time it has another name,
 /// since a double is hung up on, too.
-fn is_turned_away(host: u8, time: u8, address: SocketAddr, torrent: &Torrent) -> bool {
+fn is_turned_away(host: u8, time: u8, address: SocketAddr, torrent: &Torrent) -> Verdict<bool> {
     let mut name = [host; 20];
     name[0] = time;
-    met_over(connect_from(host, address), BOTH, torrent, name).bytes(1).is_err()
+    Ok(met_over(connect_from(host, address)?, BOTH, torrent, name)?.bytes(1).is_err())
 }
 
 #[test]
@@ -61,44 +63,56 @@ fn liars_that_do_not_wait_for_the_verdict_are_found_out_and_banned_by_ip() {
     let good = giver.other(move |talk| {
         talk.hello(PLAIN, &given)?;
         talk.has(&given, &ALL)?;
-        gate.wait();
+        gate.opens()?;
         talk.give(&given)
     });
     let (ran, _) = listening(giver, move |address| {
         let (content, over) = (&content, &over);
         // An honest peer at a liar's IP.
-        let mut watcher = met_over(connect_from(LIARS.start, address), BOTH, content, [9; 20]);
-        let ours = watcher.greet(&[]).expect("it greets");
+        let mut watcher = met_over(connect_from(LIARS.start, address)?, BOTH, content, [9; 20])?;
+        let ours = watcher.greet(&[]).must("it greets")?;
         for number in 0..VISITS {
-            LIARS.for_each(|host| {
-                drop(visit(host, number, &ALL, address, content).expect("it is asked for a block"))
-            });
+            for host in LIARS {
+                visit(host, number, &ALL, address, content).must("it is asked for a block")?;
+            }
         }
         let mut stays =
-            visit(STAYS, 0, &ALL[..2], address, content).expect("it is asked for a block");
+            visit(STAYS, 0, &ALL[..2], address, content).must("it is asked for a block")?;
         lied.open();
         std::thread::scope(|scope| {
             // They go on, for as long as they are let in.
             let goes_on = |host| {
                 let mut visits = (VISITS..=u8::MAX).cycle().take_while(|_| !over.is_open());
-                move || visits.any(|number| visit(host, number, &ALL, address, content).is_err())
+                move || {
+                    while let Some(number) = visits.next()
+                        && !has_hung_up(visit(host, number, &ALL, address, content))?
+                    {
+                    }
+                    Ok(())
+                }
             };
-            LIARS.for_each(|host| drop(scope.spawn(goes_on(host))));
-            watch(&mut watcher, 3);
+            let liars: Vec<_> = LIARS.map(|host| scope.spawn(goes_on(host))).collect();
+            let watched = watch(&mut watcher, 3);
             over.open();
-        });
-        let why = stays.hold().expect_err("it is hung up on");
-        assert_ne!(why.kind(), ErrorKind::TimedOut);
+            let gone = liars
+                .into_iter()
+                .map(|liar| liar.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            gone.collect::<Verdict>().and(watched)
+        })?;
+        let why = stays.hold().err().must("it is to be hung up on")?;
+        insist!(why.kind() != ErrorKind::TimedOut, "it is left alone");
         for host in LIARS {
             let begun = Instant::now();
             // The verdict about the last piece may still be on its way.
             let mut times = (0..=u8::MAX).cycle();
-            while times.next().is_some_and(|time| !is_turned_away(host, time, address, content)) {
-                assert!(begun.elapsed() < LIMIT, "127.0.0.{host} is still let in");
+            while let Some(time) = times.next()
+                && !is_turned_away(host, time, address, content)?
+            {
+                insist!(begun.elapsed() < LIMIT, "127.0.0.{host} is still let in");
             }
         }
-        assert!(!is_turned_away(50, 0, address, content), "others are let in");
-        watcher.fence(&ours).expect("who is here and has not lied stays");
+        insist!(!is_turned_away(50, 0, address, content)?, "others are let in");
+        watcher.fence(&ours).map(drop).must("a peer that is here and has not lied stays")
     });
     let outcome = ran.is_complete(&torrent);
     let mut banned: BTreeMap<IpAddr, u8> = BTreeMap::new();
@@ -129,19 +143,19 @@ fn a_stranger_with_a_peers_id_and_ip_does_not_keep_us_from_it_for_long() {
         });
         giver.plan.sources.push(Box::new(Late(here.clone(), good)));
         let (ran, _) = listening(giver, move |address| {
-            let mut talk = met_over(connect_from(77, address), BOTH, &content, NAME);
+            let mut talk = met_over(connect_from(77, address)?, BOTH, &content, NAME)?;
             // Not all, or it would not be told of any.
-            talk.has(&content, &[0, 1, 2, 3]).expect("it listens");
+            talk.has(&content, &[0, 1, 2, 3]).must("it listens")?;
             if gives {
-                let asked = talk.asked().expect("it has what we lack");
-                talk.block(&content, asked).expect("it listens");
-                talk.choke().expect("it listens");
+                let asked = talk.asked().must("it has what we lack")?;
+                talk.block(&content, asked).must("it listens")?;
+                talk.choke().must("it listens")?;
             } else {
-                talk.until(wire::INTERESTED).expect("it has what we lack");
+                talk.until(wire::INTERESTED).must("it has what we lack")?;
             }
             here.open();
             // We tell it of each piece that the other one gives.
-            watch(&mut talk, 5);
+            watch(&mut talk, 5)
         });
         ran.is_complete(&torrent);
         assert!(
@@ -162,29 +176,34 @@ fn one_ip_that_comes_again_and_again_leaves_places_for_those_that_are_only_named
     giver.plan.sources.push(Box::new(Late(here.clone(), good)));
     let (ran, _) = listening(giver, move |address| {
         let stranger = |number| {
-            let mut talk = met_over(connect_from(66, address), BOTH, &content, [number; 20]);
-            talk.has(&content, &[0, 1, 2, 3]).and_then(|()| talk.interested()).expect("it listens");
-            talk
+            let mut talk = met_over(connect_from(66, address)?, BOTH, &content, [number; 20])?;
+            talk.has(&content, &[0, 1, 2, 3])
+                .and_then(|()| talk.interested())
+                .must("it listens")?;
+            Ok(talk)
         };
         // Four have all places, and four wait for one.
-        let has_a_place = |mut talk: Talk| {
-            talk.until(wire::INTERESTED).expect("there is room");
-            talk
+        let has_a_place = |number| {
+            let mut talk = stranger(number)?;
+            talk.until(wire::INTERESTED).must("there is room")?;
+            Ok(talk)
         };
-        let mut crowd: Vec<Talk> = (0..4).map(|number| has_a_place(stranger(number))).collect();
-        let _others: Vec<Talk> = (4..8).map(stranger).collect();
+        let mut crowd: Vec<Talk> = (0..4).map(has_a_place).collect::<Verdict<_>>()?;
+        let _others: Vec<Talk> = (4..8).map(stranger).collect::<Verdict<_>>()?;
         here.open();
         // One has to go. The others are told of what comes.
         let told = crowd.iter_mut().filter_map(|talk| talk.until(wire::HAVE).ok()).count();
-        assert_eq!(told, 3, "another peer gives everything");
+        insist_eq!(told, 3, "another peer gives everything");
+        Ok(())
     });
     ran.is_complete(&torrent);
 }
 
 /// Waits until we have said that we have this many pieces.
-fn watch(talk: &mut Talk, pieces: usize) {
-    (0..pieces)
-        .for_each(|_| drop(talk.until(wire::HAVE).expect("each piece is verified in the end")));
+fn watch(talk: &mut Talk, pieces: usize) -> Verdict {
+    (0..pieces).try_for_each(|_| {
+        talk.until(wire::HAVE).map(drop).must("each piece is verified in the end")
+    })
 }
 
 const NAME: [u8; 20] = *b"-SC0001-the same one";
@@ -198,7 +217,7 @@ impl PeerSource for Late {
     }
 
     fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
-        self.0.wait();
+        self.0.opens()?;
         finder.found(NamedBy::User, vec![self.1]);
         Ok(())
     }

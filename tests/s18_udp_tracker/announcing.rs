@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use piecemeal::s02_metainfo::InfoHash;
@@ -17,7 +15,9 @@ use piecemeal::s03_tracker::{
 use piecemeal::s18_udp_tracker::UdpTracker;
 
 use crate::support::udp_tracker::{ID, action, announced, answer, good, transaction};
-use crate::support::{Deed, FakeTracker, FakeUdpTracker, dead_address};
+use crate::support::{
+    Deed, FakeTracker, FakeUdpTracker, Must, Script, assert_wire, dead_address, value_is, within,
+};
 
 /// The longest that an announce may take if nothing delays it.
 pub const PLENTY: Duration = Duration::from_secs(60);
@@ -44,11 +44,9 @@ pub fn announce_with(
     ask: AnnounceRequest,
     time: Duration,
 ) -> Result<AnnounceResponse, TrackerError> {
-    let (send, result) = mpsc::channel();
     let (udp, url) = (Arc::clone(udp), url.to_owned());
     let until = Instant::now() + time;
-    thread::spawn(move || drop(send.send(udp.announce(&url, &ask, until))));
-    result.recv_timeout(time + Duration::from_secs(60)).expect("an announce ends at its deadline")
+    within(time + Duration::from_secs(60), move || udp.announce(&url, &ask, until))
 }
 
 #[track_caller]
@@ -79,7 +77,7 @@ fn two_packets_each_way_bring_peers() {
     let heard = tracker.heard();
     assert_eq!(heard.len(), 2, "{heard:?}");
     let connect = [&b"\0\0\x04\x17\x27\x10\x19\x80\0\0\0\0"[..], &transaction(&heard[0])].concat();
-    assert_eq!(heard[0], connect);
+    assert_wire(&heard[0], &connect, "BEP 15, packets");
     let announce = [
         &ID[..],
         b"\0\0\0\x01",
@@ -91,7 +89,7 @@ fn two_packets_each_way_bring_peers() {
         b"\x02\x09/announce",
     ]
     .concat();
-    assert_eq!(heard[1], announce);
+    assert_wire(&heard[1], &announce, "BEP 15, packets");
 }
 
 #[test]
@@ -205,23 +203,21 @@ fn announces_side_by_side_do_not_take_each_others_answers() {
         vec![Deed::Send(said)]
     });
     let udp: Arc<UdpTracker> = Arc::default();
-    thread::scope(|scope| {
-        for first in 1..=8 {
-            let (udp, tracker) = (&udp, &tracker);
-            scope.spawn(move || {
-                for port in (first..200).step_by(8) {
-                    let found = announce_with(
-                        udp,
-                        &tracker.url(),
-                        AnnounceRequest { port, ..ask() },
-                        PLENTY,
-                    )
-                    .expect("it answers");
-                    assert_eq!(found.peers, [SocketAddr::from(([127, 0, 0, 2], port))]);
-                }
-            });
-        }
-    });
+    let clients: Vec<Script> = (1..=8)
+        .map(|first| {
+            let (udp, url) = (Arc::clone(&udp), tracker.url());
+            Script::start(move || {
+                (first..200).step_by(8).try_for_each(|port| {
+                    let ask = AnnounceRequest { port, ..ask() };
+                    let found =
+                        udp.announce(&url, &ask, Instant::now() + PLENTY).must("an answer")?;
+                    let peer = [SocketAddr::from(([127, 0, 0, 2], port))];
+                    value_is("the peer for this client", found.peers, peer, "BEP 15, packets")
+                })
+            })
+        })
+        .collect();
+    clients.into_iter().for_each(Script::verdict);
 }
 
 #[test]

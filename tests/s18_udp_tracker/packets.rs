@@ -1,5 +1,6 @@
 //! The codec: every packet of the tables, both ways, and packets that are not valid.
 
+use crate::support::{assert_read, assert_wire};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ fn a_connect_request_is_sixteen_bytes() {
         transaction_id: 0xdead_beef,
         ask: RequestBody::Connect,
     };
-    assert_eq!(request.encode(), CONNECT);
+    assert_wire(&request.encode(), CONNECT, "BEP 15, packets");
     let read = Request::decode(CONNECT).expect("it is a connect");
     assert_eq!(
         (read.transaction_id, matches!(read.ask, RequestBody::Connect)),
@@ -69,7 +70,7 @@ fn a_connect_request_is_sixteen_bytes() {
 
 #[test]
 fn an_announce_is_ninety_eight_bytes() {
-    assert_eq!(announce(full(), ""), full_announce());
+    assert_wire(&announce(full(), ""), &full_announce(), "BEP 15, packets");
     assert_eq!(full_announce().len(), 98);
 }
 
@@ -81,7 +82,7 @@ fn what_an_announce_does_not_say_is_zero_and_minus_one() {
     expected[80..84].fill(0); // no event
     expected[88..92].fill(0); // no key
     expected[92..96].fill(0xff); // as many as you like
-    assert_eq!(announce(plain(), ""), expected);
+    assert_wire(&announce(plain(), ""), &expected, "BEP 15, packets");
     let huge = announce(AnnounceRequest { numwant: Some(u32::MAX), ..plain() }, "");
     assert_eq!(huge[92..96], [0x7f, 0xff, 0xff, 0xff], "a number that would be negative");
 }
@@ -142,7 +143,8 @@ fn an_announce_is_read_field_by_field() {
 fn a_scrape_request_names_up_to_74_torrents() {
     let two = [&b"\x11\x22\x33\x44\x55\x66\x77\x88\0\0\0\x02\xde\xad\xbe\xef"[..], HASH, &[7; 20]]
         .concat();
-    assert_eq!(encode(RequestBody::Scrape(vec![InfoHash(*HASH), InfoHash([7; 20])])), two);
+    let scrape = encode(RequestBody::Scrape(vec![InfoHash(*HASH), InfoHash([7; 20])]));
+    assert_wire(&scrape, &two, "BEP 15, packets");
     let read = Request::decode(&two).expect("a scrape").ask;
     assert!(
         matches!(read, RequestBody::Scrape(torrents) if torrents == [InfoHash(*HASH), InfoHash([7; 20])])
@@ -244,8 +246,8 @@ fn answers() -> Vec<(Vec<u8>, Family, ResponseBody)> {
 fn answers_are_written_and_read_after_the_tables() {
     for (packet, family, said) in answers() {
         let answer = Answer { transaction_id: 0xdead_beef, said };
-        assert_eq!(answer.encode(family), packet);
-        assert_eq!(Answer::decode(&packet, family), Ok(answer));
+        assert_wire(&answer.encode(family), &packet, "BEP 15, packets");
+        assert_read(&packet, Answer::decode(&packet, family), Ok(answer), "BEP 15, packets");
     }
 }
 

@@ -1,7 +1,5 @@
 //! Counts, over UDP and over HTTP.
 
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use piecemeal::s02_metainfo::InfoHash;
@@ -13,7 +11,7 @@ use piecemeal::s18_udp_tracker::scrape::scrape;
 use super::trouble::SHORT;
 use crate::support::bencode::{bytes, dict, int};
 use crate::support::udp_tracker::{ID, action, answer, good, transaction};
-use crate::support::{Deed, FakeTracker, FakeUdpTracker, Reply};
+use crate::support::{Deed, FakeTracker, FakeUdpTracker, Reply, assert_wire, within};
 
 const HASH: &[u8; 20] =
     b"\xd6\x9f\x91\xe6\xb2\xae\x4c\x54\x24\x68\xd1\x07\x3a\x71\xd4\xea\x13\x87\x9a\x7f";
@@ -21,12 +19,10 @@ const QUERY: &str = "info_hash=%D6%9F%91%E6%B2%AELT%24h%D1%07%3Aq%D4%EA%13%87%9A
 
 #[track_caller]
 fn ask(url: &str, time: Duration) -> Result<ScrapeCounts, TrackerError> {
-    let (send, result) = mpsc::channel();
     let (url, until) = (url.to_owned(), Instant::now() + time);
-    thread::spawn(move || {
-        drop(send.send(scrape(&UdpTracker::default(), &url, InfoHash(*HASH), until)))
-    });
-    result.recv_timeout(time + Duration::from_secs(60)).expect("a scrape ends at its deadline")
+    within(time + Duration::from_secs(60), move || {
+        scrape(&UdpTracker::default(), &url, InfoHash(*HASH), until)
+    })
 }
 
 const PLENTY: Duration = Duration::from_secs(60);
@@ -47,7 +43,8 @@ fn over_udp_it_is_action_2() {
     assert_eq!(counts, ScrapeCounts { seeders: 5, downloads: 7, leechers: 1 });
     let heard = tracker.heard();
     assert_eq!(tracker.actions(), [0, 2]);
-    assert_eq!(heard[1], [&ID[..], b"\0\0\0\x02", &transaction(&heard[1]), HASH].concat());
+    let scrape = [&ID[..], b"\0\0\0\x02", &transaction(&heard[1]), HASH].concat();
+    assert_wire(&heard[1], &scrape, "BEP 15, packets");
 }
 
 #[test]

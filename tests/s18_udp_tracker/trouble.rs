@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use piecemeal::s03_tracker::TrackerError;
 
 use super::announcing::{PLENTY, announce, peers};
-use crate::support::udp_tracker::{ID, action, announced, answer, good};
+use crate::support::udp_tracker::{ID, action, announced, answer, good, transaction};
 use crate::support::{Deed, FakeUdpTracker, dead_address};
 
 /// Packets that may come instead of the right answer, and must be ignored.
@@ -45,6 +45,29 @@ fn what_does_not_fit_is_passed_over_until_the_right_answer_comes() {
     });
     assert_eq!(announce(&tracker.url(), PLENTY).expect("the last is right").peers, peers());
     assert_eq!(tracker.actions(), [0, 1]);
+}
+
+#[test]
+fn an_answer_with_another_transaction_id_is_not_taken() {
+    // The connection id in it shows in the next request, if it was taken.
+    let tracker = FakeUdpTracker::start(|packet, _| {
+        let mut wrong = answer(packet, 0, &[9; 8]);
+        wrong[7] ^= 1;
+        let wrong = (action(packet) == 0).then_some(Deed::Send(wrong));
+        wrong.into_iter().chain([Deed::Send(good(packet, &peers()))]).collect()
+    });
+    let found = announce(&tracker.url(), PLENTY);
+    let heard = tracker.heard();
+    if let Some(taken) = heard.iter().find(|packet| packet.starts_with(&[9; 8])) {
+        panic!(
+            "the packets, byte 4, transaction id: an answer is expected to have {:02x?}, as its request; \
+             one that has another was taken, and its connection id used: {:02x?}   \
+             [BEP 15, packets; piecemeal chapter 18]",
+            transaction(&heard[0]),
+            &taken[..8],
+        );
+    }
+    assert_eq!(found.expect("the right one comes").peers, peers());
 }
 
 #[test]

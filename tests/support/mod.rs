@@ -9,20 +9,25 @@
 //! started it is dropped.
 
 // Each test file compiles its own copy of this module and uses a part of it.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
 pub mod browser;
+pub mod fields;
 pub mod json_schema;
 pub mod leech;
+mod mistakes;
 pub mod mount;
+pub mod network;
 pub mod peer;
 mod plan;
 pub mod run;
 pub mod screen;
 pub mod serving;
+pub mod told;
 pub mod torrent;
 pub mod tracker;
 pub mod udp_tracker;
+pub mod verdict;
 
 pub use leech::{Heard, Leech};
 pub use peer::{FakePeer, Gate, Talk};
@@ -30,9 +35,15 @@ pub use piecemeal::actors::{bencode, jitter, wire};
 pub use plan::{After, Blocks, Greeting, Metadata, Order, Plan, Unchoke};
 pub use run::{Outcome, Run, Running};
 pub use serving::Serving;
+pub use told::{
+    assert_bytes, assert_chosen, assert_number, assert_read, assert_value, assert_wire, number_is,
+    read_is, reading, value_is, wire_is,
+};
 pub use torrent::{Recipe, Torrent, content};
 pub use tracker::{FakeTracker, Reply};
 pub use udp_tracker::{Deed, FakeUdpTracker};
+pub use verdict::{Complaint, Must, Script, Verdict, has_hung_up, in_time, within};
+pub(crate) use verdict::{insist, insist_eq};
 
 /// The limit for any wait. It is far more than anything takes, even if all cores are busy, and
 /// only stops a hang.

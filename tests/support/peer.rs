@@ -2,12 +2,17 @@
 
 use super::LIMIT;
 use super::plan::Plan;
+use super::verdict::{Complaint, Verdict};
 use piecemeal::actors::{peer, wire};
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub use piecemeal::actors::peer::Heard;
+
+const NOT_OPEN: &str = "what this waits for did not happen";
 
 /// An event that has happened, or not yet.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +30,21 @@ impl Gate {
     /// Waits until it opens.
     #[track_caller]
     pub fn wait(&self) {
-        assert!(self.0.opens_within(LIMIT), "what this test waits for did not happen");
+        assert!(self.0.opens_within(LIMIT), "{NOT_OPEN}");
+    }
+
+    /// Waits until it opens, for a script.
+    #[track_caller]
+    pub fn opens(&self) -> Verdict {
+        if self.0.opens_within(LIMIT) { Ok(()) } else { Err(Complaint::new(NOT_OPEN)) }
+    }
+
+    /// Sets a flag when it opens, and also when the test has waited in vain for it.
+    pub fn sets(self, flag: Arc<AtomicBool>) {
+        std::thread::spawn(move || {
+            self.0.opens_within(LIMIT);
+            flag.store(true, Ordering::SeqCst);
+        });
     }
 }
 
@@ -42,12 +61,17 @@ impl Deref for Gate {
 pub struct Talk(peer::Talk);
 
 impl Talk {
+    /// Every byte that the client sent.
+    pub fn raw(&self) -> Vec<u8> {
+        self.0.recording.from_client()
+    }
+
     /// The client's handshake. Fails the test when there was none.
     #[track_caller]
-    pub fn handshake(&self) -> &[u8] {
-        let raw = &self.0.raw;
-        assert!(raw.len() >= wire::HANDSHAKE, "the client sent no whole handshake: {raw:02x?}");
-        &raw[..wire::HANDSHAKE]
+    pub fn handshake(&self) -> Vec<u8> {
+        let raw = self.0.recording.opening(wire::HANDSHAKE);
+        assert!(raw.len() == wire::HANDSHAKE, "the client sent no whole handshake: {raw:02x?}");
+        raw
     }
 
     #[track_caller]

@@ -1,6 +1,7 @@
 //! Runs the program, with a deadline that kills it.
 
 use super::LIMIT;
+use super::network::enter;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::Path;
@@ -70,6 +71,15 @@ impl Run {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         Run { command, ..self }
+    }
+
+    /// Starts the run in the network of another process. Call it first.
+    pub fn in_network_of(mut self, process: u32) -> Run {
+        let mut command = enter(process, Path::new(self.command.get_program()));
+        command.args(self.command.get_args());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command = command;
+        self
     }
 
     /// One more argument.

@@ -24,12 +24,18 @@ pub struct Ended {
 }
 
 impl Serving {
-    /// Starts a command that listens, and waits until it does. `said` is a file for its output.
+    /// Starts a command that listens on loopback, and waits until it does. `said` is a file for its
+    /// output.
     #[track_caller]
     pub fn start(run: Run, said: &Path) -> Serving {
+        Serving::listening(run.arg("--bind").arg("127.0.0.1"), said)
+    }
+
+    /// The same, without a word about where it listens: for a network of the test's own.
+    #[track_caller]
+    pub fn listening(run: Run, said: &Path) -> Serving {
         let file = File::create(said).expect("the test's folder takes a file");
-        let run =
-            run.arg("--json").arg("--bind").arg("127.0.0.1").arg("--port").arg("0").within(120);
+        let run = run.arg("--json").arg("--port").arg("0").within(120);
         let mut serving = Serving {
             run: run.stdout(file).start(),
             said: said.to_owned(),

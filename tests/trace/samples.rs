@@ -94,6 +94,7 @@ pub fn all() -> Vec<Sample> {
         sample("a UDP announce's answer", Kind::Udp, b"\0\0\0\x01\xde\xad\xbe\xef\0\0\x07\x08\0\0\0\x01\0\0\0\x02\x7f\0\0\x02\x1a\xe1"),
         sample("a UDP scrape's answer", Kind::Udp, b"\0\0\0\x02\xde\xad\xbe\xef\0\0\0\x05\0\0\0\x06\0\0\0\x07"),
         sample("a UDP error", Kind::Udp, b"\0\0\0\x03\xde\xad\xbe\xefnot today\x1b[2J"),
+        sample("a BT-SEARCH", Kind::BtSearch, b"BT-SEARCH * HTTP/1.1\r\nHost: 239.192.152.143:6771\r\nPort: 6881\r\nInfohash: d69f91e6b2ae4c542468d1073a71d4ea13879a7f\r\nInfohash: none\r\nX-New: 1\r\ncookie: 1f0c93ab\r\nodd\r\n\r\n\r\n"),
         sample("a magnet link", Kind::Magnet, b"magnet:?xt=urn:btih:d69f91e6b2ae4c542468d1073a71d4ea13879a7f&dn=a+name&tr=udp%3A%2F%2F127.0.0.1%3A6969&x.pe=[::1]:6881&foo=bar"),
         sample("an announce", Kind::Url, b"http://127.0.0.1:6969/announce?passkey=x&info_hash=%d6%9f%91%e6%b2%aeLT%24h%d1%07%3aq%d4%ea%13%87%9a%7f&peer_id=-PM0001-abcdefghijkl&port=6881&uploaded=0&downloaded=0&left=92063&compact=1&event=started"),
         sample("a UDP tracker", Kind::Url, b"udp://tracker.example:6969"),

@@ -10,6 +10,7 @@ use piecemeal::s06_magnet::Magnet;
 use piecemeal::s07_extension::ExtensionHandshake;
 use piecemeal::s08_metadata::message::MetadataMessage;
 use piecemeal::s18_udp_tracker::packet::{Answer, Family, Request};
+use piecemeal::s20_lsd::search::BtSearch;
 use piecemeal::trace::kind::Kind;
 
 /// Whether the stages accept these bytes; `None` if no stage decodes this kind.
@@ -31,6 +32,7 @@ pub fn taken(kind: Kind, bytes: &[u8]) -> Option<bool> {
             [0, 0, 0, 0..=3, ..] => Answer::decode(bytes, Family::V4).is_ok(),
             _ => Request::decode(bytes).is_ok(),
         },
+        Kind::BtSearch => BtSearch::parse(bytes).is_ok(),
         Kind::Messages => return messages(bytes),
         _ => return None,
     })

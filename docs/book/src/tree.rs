@@ -7,8 +7,9 @@ use std::{fs, io};
 use crate::items::{self, Item};
 use crate::markdown::Document;
 
-/// What no chapter is about: the judge of other people's clients, and its actors.
-const LEFT_OUT: [&str; 2] = ["src/actors", "src/grade"];
+/// What no chapter is about: the judge of other people's clients, its actors, and what commands
+/// share.
+const LEFT_OUT: [&str; 3] = ["src/actors", "src/cli", "src/grade"];
 
 /// The crate's files.
 pub struct Tree {

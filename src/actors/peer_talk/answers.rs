@@ -1,8 +1,9 @@
 //! The answers of a fake peer to requests for blocks and metadata.
 
-use super::super::bencode::{self, dict, int};
+use super::super::bencode;
 use super::super::peer_plan::{Blocks, Metadata, Unchoke};
 use super::super::talk::Heard;
+use super::super::twists::noise;
 use super::super::{jitter, wire};
 use super::{Talker, done};
 use std::io;
@@ -68,35 +69,6 @@ impl Talker<'_> {
         }
         let served = self.shared.served();
         match self.plan.blocks.clone() {
-            Blocks::Good => self.good_block(piece, begin, length),
-            Blocks::Corrupt => {
-                let block: Vec<u8> = self.data(piece, begin, length)?.iter().map(|b| !b).collect();
-                self.bad(&wire::block(piece, begin, &block))
-            }
-            Blocks::TooLong => {
-                let block = [self.data(piece, begin, length)?, vec![0]].concat();
-                self.bad(&wire::block(piece, begin, &block))
-            }
-            Blocks::TooShort => {
-                let mut block = self.data(piece, begin, length)?;
-                block.pop();
-                self.bad(&wire::block(piece, begin, &block))
-            }
-            Blocks::Unasked => {
-                // An offset inside the block, where no request begins.
-                let block = vec![0xAA; (length as usize).min(100)];
-                self.bad(&wire::block(piece, begin.wrapping_add(1), &block))?;
-                self.good_block(piece, begin, length)
-            }
-            Blocks::OutOfRange => {
-                self.bad(&wire::block(u32::MAX, begin, &[0xAA; 100]))?;
-                self.good_block(piece, begin, length)
-            }
-            Blocks::Twice => {
-                self.good_block(piece, begin, length)?;
-                self.mischief();
-                self.good_block(piece, begin, length)
-            }
             Blocks::Backwards => {
                 self.held.backwards.push((piece, begin, length));
                 Ok(())
@@ -130,7 +102,10 @@ impl Talker<'_> {
             }
             Blocks::SayAfter(n, raw) if served >= n => {
                 self.mute = true;
-                self.bad(&raw)
+                self.count();
+                self.send(&raw)?;
+                self.mischief();
+                Ok(())
             }
             Blocks::Reject => {
                 self.mischief();
@@ -138,9 +113,9 @@ impl Talker<'_> {
             }
             Blocks::KilobytesPerSecond(limit) => {
                 self.wait_for_turn(length, limit);
-                self.good_block(piece, begin, length)
+                self.block(piece, begin, length)
             }
-            _ => self.good_block(piece, begin, length),
+            _ => self.block(piece, begin, length),
         }
     }
 
@@ -158,7 +133,7 @@ impl Talker<'_> {
         if (quiet || self.held.backwards.len() > MAX_HELD) && !self.held.backwards.is_empty() {
             self.mischief();
             while let Some((piece, begin, length)) = self.held.backwards.pop() {
-                self.good_block(piece, begin, length)?;
+                self.block(piece, begin, length)?;
             }
         }
         Ok(())
@@ -194,17 +169,18 @@ impl Talker<'_> {
         piece.get(begin as usize..end).map(<[u8]>::to_vec).ok_or_else(done)
     }
 
-    fn good_block(&mut self, piece: u32, begin: u32, length: u32) -> io::Result<()> {
+    /// Sends what the plan makes of a block, and reports it to the test if that is not the block.
+    fn block(&mut self, piece: u32, begin: u32, length: u32) -> io::Result<()> {
         let block = self.data(piece, begin, length)?;
-        self.count();
-        self.send(&wire::block(piece, begin, &block))
-    }
-
-    /// Sends something bad, and then reports it to the test.
-    fn bad(&mut self, raw: &[u8]) -> io::Result<()> {
-        self.count();
-        self.send(raw)?;
-        self.mischief();
+        let messages = self.plan.blocks.messages(piece, begin, &block);
+        let is_right = messages == [wire::block(piece, begin, &block)];
+        for message in messages {
+            self.count();
+            self.send(&message)?;
+            if !is_right {
+                self.mischief();
+            }
+        }
         Ok(())
     }
 
@@ -247,20 +223,7 @@ impl Talker<'_> {
         let length = usize::try_from(total).unwrap_or(0).saturating_sub(begin).min(METADATA_PIECE);
         let mut data: Vec<u8> = info.iter().skip(begin).take(length).copied().collect();
         data.resize(length, 0);
-        let head = |kind: i64, piece: i64| match kind {
-            1 => dict(&[("msg_type", int(1)), ("piece", int(piece)), ("total_size", int(total))]),
-            _ => dict(&[("msg_type", int(kind)), ("piece", int(piece))]),
-        };
-        let answer = match self.plan.metadata {
-            Metadata::Silent => Vec::new(),
-            Metadata::Reject => head(2, piece),
-            Metadata::Garbage => b"this is no dictionary".to_vec(),
-            Metadata::OutOfRange => [head(1, 1_000_000), data].concat(),
-            Metadata::Corrupt => [head(1, piece), data.iter().map(|b| !b).collect()].concat(),
-            Metadata::TooLong => [head(1, piece), data, vec![0]].concat(),
-            Metadata::Good | Metadata::None | Metadata::Size(_) => [head(1, piece), data].concat(),
-        };
-        if self.plan.metadata != Metadata::Silent {
+        if let Some(answer) = self.plan.metadata.answer(piece, total, data) {
             self.metadata_sent += 1;
             self.send(&wire::extended(their_id, &answer))?;
         }
@@ -269,17 +232,4 @@ impl Talker<'_> {
         }
         Ok(())
     }
-}
-
-/// Messages that a client must ignore: a keep-alive, an unknown id, an extended
-/// message with an id that was never assigned, a DHT port.
-pub(super) fn noise() -> Vec<u8> {
-    [
-        wire::keep_alive(),
-        wire::message(77, b"what is this"),
-        wire::extended(99, b"d1:xi1ee"),
-        wire::message(9, &[0x1A, 0xE1]),
-        wire::keep_alive(),
-    ]
-    .concat()
 }

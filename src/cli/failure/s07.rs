@@ -6,8 +6,12 @@ use piecemeal::s07_extension::ExtensionError;
 
 impl From<ExtensionError> for Failure {
     fn from(error: ExtensionError) -> Failure {
-        let late = matches!(&error, ExtensionError::Message(error) if error.is_timeout());
-        let help = if late { MORE_TIME } else { "try another peer: this one cannot give metadata" };
+        let help = match &error {
+            ExtensionError::Message(error) if error.is_timeout() => MORE_TIME,
+            ExtensionError::Message(_) => "try another peer",
+            ExtensionError::NotSpoken => "try another peer: this one has no extensions",
+            _ => "try another peer: this one breaks the rules",
+        };
         Failure::new(NO_PEER, error).help(help).see("07-extension")
     }
 }

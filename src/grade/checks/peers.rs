@@ -20,6 +20,10 @@ pub const PATIENCE: Duration = Duration::from_secs(4);
 /// How long it stays if the client does not leave: longer than any check.
 pub const HOLD: Duration = Duration::from_secs(30);
 
+/// The most bytes of a client's messages that are looked at. Those of a flood are not all of
+/// interest.
+pub const MAX_HEARD: usize = 256 << 10;
+
 /// The longest block that a peer gives.
 const MAX_BLOCK: u32 = 16_384;
 
@@ -83,8 +87,8 @@ pub fn spoken(
     outcome: &Outcome,
 ) -> Result<Recording, Miss> {
     let most = |recording: &Recording| {
-        let sent = recording.from_client();
-        (sent.starts_with(PROTOCOL), sent.len())
+        let begin = recording.opening(PROTOCOL.len());
+        (begin == PROTOCOL, recording.counted(Way::FromClient))
     };
     let recording = recordings.into_iter().max_by_key(most);
     let recording = recording.ok_or_else(|| unreached(address, outcome))?;
@@ -106,7 +110,7 @@ fn unreached(address: SocketAddr, outcome: &Outcome) -> Miss {
 /// # Errors
 /// If it is cut short, is none, or is about another torrent.
 fn whole_handshake(recording: &Recording, torrent: &Torrent) -> Finding {
-    let sent = recording.from_client();
+    let sent = recording.opening(HANDSHAKE_LENGTH);
     if let Some(theirs) = sent.first_chunk::<HANDSHAKE_LENGTH>() {
         ensure(theirs.starts_with(PROTOCOL), || Miss::new("what you sent is no handshake"))?;
         return ensure(theirs[28..48] == torrent.info_hash, || {
@@ -130,7 +134,7 @@ fn whole_handshake(recording: &Recording, torrent: &Torrent) -> Finding {
 /// Returns the messages that a client sent, without their lengths and without keep-alives, up to
 /// what is none.
 pub fn messages_in(recording: &Recording) -> Vec<Vec<u8>> {
-    let bytes = recording.from_client();
+    let bytes = recording.opening(MAX_HEARD);
     let mut rest = bytes.get(HANDSHAKE_LENGTH..).unwrap_or_default();
     let mut messages = Vec::new();
     while let Some((prefix, behind)) = rest.split_first_chunk::<4>() {

@@ -189,17 +189,23 @@ fn unknown_bits(scene: &mut Scene) -> Finding {
     })
 }
 
-/// Runs `handshake` with a peer that does this once the client's handshake has come, and insists
-/// on a refusal.
+/// Runs `handshake` with a peer that does this once the client's handshake has come.
+fn meet(
+    scene: &mut Scene,
+    script: impl Fn(&mut Line, &Role, [u8; 68]) + Send + Sync + 'static,
+) -> Result<Outcome, Miss> {
+    let role = Role::new(scene);
+    let peer = peer(scene, &role, script)?;
+    shake(scene, &role, peer.address())
+}
+
+/// The same, and insists on a refusal.
 fn refuses(
     scene: &mut Scene,
     likely: &str,
     script: impl Fn(&mut Line, &Role, [u8; 68]) + Send + Sync + 'static,
 ) -> Finding {
-    let role = Role::new(scene);
-    let peer = peer(scene, &role, script)?;
-    let outcome = shake(scene, &role, peer.address())?;
-    outcome.refuses().map_err(|miss| miss.likely(likely))
+    meet(scene, script)?.refuses().map_err(|miss| miss.perhaps(likely))
 }
 
 fn other_torrent(scene: &mut Scene) -> Finding {
@@ -226,7 +232,9 @@ fn web_server(scene: &mut Scene) -> Finding {
 
 fn silence(scene: &mut Scene) -> Finding {
     scene.within(10);
-    refuses(scene, "set a limit for the whole handshake, of some seconds", |_, _, _| {})
+    meet(scene, |_, _, _| {})?
+        .refuses_after_a_wait()
+        .map_err(|miss| miss.perhaps("set a limit for the whole handshake, of some seconds"))
 }
 
 fn nobody(scene: &mut Scene) -> Finding {
@@ -240,7 +248,7 @@ fn nobody(scene: &mut Scene) -> Finding {
     let address = TcpListener::bind((host, 0)).and_then(|listener| listener.local_addr());
     let address = address.map_err(|error| Miss::new(format!("the grader has no port: {error}")))?;
     shake(scene, &role, address)?.refuses().map_err(|miss| {
-        miss.likely(
+        miss.perhaps(
             "a connection that is refused is an error: say so on stderr, and end with code 1",
         )
     })
@@ -249,13 +257,14 @@ fn nobody(scene: &mut Scene) -> Finding {
 fn drip(scene: &mut Scene) -> Finding {
     scene.within(15);
     let likely = "each read is in time, and all of them together are not: set a deadline, not a timeout of one read";
-    refuses(scene, likely, |line, role, _| {
+    let outcome = meet(scene, |line, role, _| {
         for byte in role.handshake() {
             if line.send(&[byte]).is_err() || line.hold(Duration::from_secs(1)) {
                 return;
             }
         }
-    })
+    })?;
+    outcome.refuses_after_a_wait().map_err(|miss| miss.perhaps(likely))
 }
 
 fn itself(scene: &mut Scene) -> Finding {

@@ -101,7 +101,7 @@ fn peers(scene: &mut Scene) -> Finding {
     let link = format!("magnet:?xt=urn:btih:{hash}&tr={}&x.pe={peer}", escaped(&url));
     let expected = format!("Tracker URL: {url}\nInfo Hash: {hash}\nPeer: {peer}");
     scene.run(&["magnet_parse", &link])?.prints(&expected).map_err(|miss| {
-        miss.likely("x.pe is the address of a peer; it is shown behind the info hash")
+        miss.perhaps("x.pe is the address of a peer; it is shown behind the info hash")
     })
 }
 
@@ -205,7 +205,7 @@ fn says(scene: &Scene, link: &str, trackers: &[String], hash: &str, cause: &str)
                 miss.likely("the info hash is what comes behind urn:btih:")
             }
             "" => miss,
-            cause => miss.likely(cause),
+            cause => miss.perhaps(cause),
         }
     })
 }

@@ -236,7 +236,7 @@ fn unknown_keys(scene: &mut Scene) -> Finding {
 
 fn plain(scene: &mut Scene) -> Finding {
     run(scene, Plan::plain)?.prints_peer_id().map_err(|miss| {
-        miss.likely(
+        miss.perhaps_rather(
             "look at bit 20 of the peer's reserved bytes: without it no extension handshake comes",
         )
     })
@@ -244,21 +244,21 @@ fn plain(scene: &mut Scene) -> Finding {
 
 fn not_offered(scene: &mut Scene) -> Finding {
     run(scene, |plan| plan.metadata(Metadata::None))?.prints_peer_id().map_err(|miss| {
-        miss.likely("a peer need not offer ut_metadata: then its m does not have that name")
+        miss.perhaps_rather("a peer need not offer ut_metadata: then its m does not have that name")
     })
 }
 
 fn turned_off(scene: &mut Scene) -> Finding {
     let payload = dict(&[("m", dict(&[("ut_metadata", int(0))]))]);
     run(scene, |plan| plan.greets(payload))?.prints_peer_id().map_err(|miss| {
-        miss.likely("id 0 is that of the handshake itself: a name with 0 is turned off")
+        miss.perhaps_rather("id 0 is that of the handshake itself: a name with 0 is turned off")
     })
 }
 
 fn no_dictionary(scene: &mut Scene) -> Finding {
     let payload = list(&[bytes(scene.dice.word(6)), int(3)]);
     run(scene, |plan| plan.greets(payload))?.outcome.refuses().map_err(|miss| {
-        miss.likely(
+        miss.perhaps(
             "what came is bencode, but a list: make sure of a dictionary before you look for m",
         )
     })
@@ -268,8 +268,8 @@ fn silence(scene: &mut Scene) -> Finding {
     scene.within(10);
     run(scene, |plan| plan.after(After::Hold))?
         .outcome
-        .refuses()
-        .map_err(|miss| miss.likely("set a limit for the whole wait, of some seconds"))
+        .refuses_after_a_wait()
+        .map_err(|miss| miss.perhaps("set a limit for the whole wait, of some seconds"))
 }
 
 fn sorted(scene: &mut Scene) -> Finding {

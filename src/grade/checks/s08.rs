@@ -118,7 +118,7 @@ fn shows(scene: &mut Scene, what: &Described, giver: &Giver) -> Finding {
 /// The same, with a cause that is likely if the conversation shows no other.
 fn shows_unless(scene: &mut Scene, what: &Described, giver: &Giver, cause: &str) -> Finding {
     let (outcome, tracker) = ask(scene, what, &[giver.address])?;
-    outcome.prints(&what.shown(&tracker)).map_err(|miss| miss.likely(cause))
+    outcome.prints(&what.shown(&tracker)).map_err(|miss| miss.perhaps(cause))
 }
 
 fn small(scene: &mut Scene) -> Finding {
@@ -170,7 +170,7 @@ fn exact(scene: &mut Scene) -> Finding {
     let (outcome, tracker) = ask(scene, &what, &[giver.address])?;
     outcome.prints(&what.shown(&tracker)).map_err(|miss| {
         let rounded = "metadata_size divided by 16384, rounded up: 16384 bytes are one metadata piece, and the last one is not of 0 bytes";
-        cause::explained(miss, &scene.recordings(), &what, giver.id).likely(rounded)
+        cause::explained(miss, &scene.recordings(), &what, giver.id).perhaps(rounded)
     })
 }
 
@@ -190,7 +190,7 @@ fn numbers(scene: &mut Scene) -> Finding {
         "before the answer came a message with the peer's own extension id, {id}: only those with the id that your m gives ut_metadata are for you"
     );
     let (outcome, tracker) = ask(scene, &what, &[giver.address])?;
-    outcome.prints(&what.shown(&tracker)).map_err(|miss| miss.likely(cause))
+    outcome.prints(&what.shown(&tracker)).map_err(|miss| miss.perhaps(cause))
 }
 
 fn forged(scene: &mut Scene) -> Finding {
@@ -204,7 +204,7 @@ fn forged(scene: &mut Scene) -> Finding {
         outcome.says_nothing()?;
     }
     refusal.map_err(|miss| {
-        miss.likely("one bit was wrong: the SHA-1 of all that came must be the info hash of the link, before anything is believed")
+        miss.perhaps("one bit was wrong: the SHA-1 of all that came must be the info hash of the link, before anything is believed")
     })
 }
 
@@ -224,7 +224,7 @@ fn sized(scene: &mut Scene, size: i64) -> Finding {
 fn refused(scene: &mut Scene, metadata: Metadata, cause: &str) -> Finding {
     let what = Described::small(scene);
     let giver = planned(scene, &what, |plan| plan.metadata(metadata))?;
-    ask(scene, &what, &[giver.address])?.0.refuses().map_err(|miss| miss.likely(cause))
+    ask(scene, &what, &[giver.address])?.0.refuses().map_err(|miss| miss.perhaps(cause))
 }
 
 fn too_long(scene: &mut Scene) -> Finding {
@@ -241,7 +241,7 @@ fn too_long(scene: &mut Scene) -> Finding {
         End::Code(0) => outcome.prints(&what.shown(&tracker)),
         _ => outcome.refuses(),
     };
-    finding.map_err(|miss| miss.likely(cause))
+    finding.map_err(|miss| miss.perhaps(cause))
 }
 
 fn another(scene: &mut Scene) -> Finding {
@@ -250,7 +250,7 @@ fn another(scene: &mut Scene) -> Finding {
     let second = planned(scene, &what, |plan| plan)?;
     let (outcome, tracker) = ask(scene, &what, &[first.address, second.address])?;
     outcome.prints(&what.shown(&tracker)).map_err(|miss| {
-        miss.likely("the tracker named two peers, and the first one rejected: that is its right, so ask the other")
+        miss.perhaps("the tracker named two peers, and the first one rejected: that is its right, so ask the other")
     })
 }
 

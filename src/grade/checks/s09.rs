@@ -182,7 +182,7 @@ fn exact(scene: &mut Scene) -> Finding {
     let task = Task::new(scene, torrent, pieces - 1);
     let seed = scene.seed(&task.torrent)?.address();
     task.fetched(scene, &[seed]).map_err(|miss| {
-        miss.likely("the length is a multiple of the piece length: what is left over is 0, and the last piece is a whole one")
+        miss.perhaps("the length is a multiple of the piece length: what is left over is 0, and the last piece is a whole one")
     })
 }
 
@@ -197,8 +197,11 @@ fn one_byte(scene: &mut Scene) -> Finding {
 fn blocks(scene: &mut Scene, blocks: Blocks, cause: &str) -> Finding {
     let task = Task::of_blocks(scene, 8);
     let plan = scene.plan(&task.torrent).blocks(blocks);
-    let peer = scene.peer(plan)?.address();
-    task.fetched(scene, &[peer]).map_err(|miss| miss.likely(cause))
+    let peer = scene.peer(plan)?;
+    task.fetched(scene, &[peer.address()]).map_err(|miss| match peer.mischief().is_open() {
+        true => miss.perhaps(cause),
+        false => miss,
+    })
 }
 
 fn choke(scene: &mut Scene) -> Finding {
@@ -242,7 +245,7 @@ fn magnet(scene: &mut Scene) -> Finding {
 fn early(scene: &mut Scene) -> Finding {
     let task = Task::middle(scene);
     from_link(scene, &task, |plan| plan.unchoke(Unchoke::Early)).map_err(|miss| {
-        miss.likely("the peer unchoked before it gave the metadata, and does not do so again: keep what it says meanwhile")
+        miss.perhaps("the peer unchoked before it gave the metadata, and does not do so again: keep what it says meanwhile")
     })
 }
 
@@ -262,16 +265,18 @@ fn wrong_hash(scene: &mut Scene) -> Finding {
     let liar = scene.seed(&liar)?.address();
     let outcome = task.run(scene, &[liar])?;
     task.refused(scene, &outcome).map_err(|miss| {
-        miss.likely("one bit of the piece was wrong: its SHA-1 must be its hash in `pieces`, 20 bytes at 20 times its number")
+        miss.perhaps("one bit of the piece was wrong: its SHA-1 must be its hash in `pieces`, 20 bytes at 20 times its number")
     })
 }
 
 fn dead(scene: &mut Scene) -> Finding {
     let task = Task::middle(scene);
     let nobody = nobody(scene)?;
-    let seed = scene.seed(&task.torrent)?.address();
-    task.fetched(scene, &[nobody, seed]).map_err(|miss| {
-        miss.likely("nobody listens at the first address that the tracker named: try the next one")
+    let seed = scene.seed(&task.torrent)?;
+    task.fetched(scene, &[nobody, seed.address()]).map_err(|miss| match &seed.recordings()[..] {
+        [] => miss
+            .likely("nobody listens at the first address that the tracker named: try the next one"),
+        _ => miss,
     })
 }
 
@@ -316,7 +321,7 @@ fn leaving(scene: &mut Scene) -> Finding {
 /// Fetches a piece that the first peer does not give, and a good seed, named second, does.
 fn second(scene: &mut Scene, task: &Task, first: SocketAddr, cause: &str) -> Finding {
     let seed = scene.seed(&task.torrent)?.address();
-    task.fetched(scene, &[first, seed]).map_err(|miss| miss.likely(cause))
+    task.fetched(scene, &[first, seed]).map_err(|miss| miss.perhaps(cause))
 }
 
 fn no_such_piece(scene: &mut Scene) -> Finding {
@@ -325,7 +330,7 @@ fn no_such_piece(scene: &mut Scene) -> Finding {
     let seed = scene.seed(&task.torrent)?.address();
     let outcome = task.run(scene, &[seed])?;
     task.refused(scene, &outcome).map_err(|miss| {
-        miss.likely("there are four pieces, counted from 0, and 4 was asked for: say so, before a peer is asked")
+        miss.perhaps("there are four pieces, counted from 0, and 4 was asked for: say so, before a peer is asked")
     })
 }
 
@@ -346,7 +351,7 @@ fn unexpected(scene: &mut Scene) -> Finding {
         }
     })?;
     task.fetched(scene, &[peer.address()]).map_err(|miss| {
-        miss.likely("before each block came one of another piece, as it may after a choke: look at the index of a block, not only at its begin")
+        miss.perhaps("before each block came one of another piece, as it may after a choke: look at the index of a block, not only at its begin")
     })
 }
 
@@ -356,6 +361,6 @@ fn silence(scene: &mut Scene) -> Finding {
     let peer = scene.peer(plan)?.address();
     let outcome = task.run(scene, &[peer])?;
     task.refused(scene, &outcome).map_err(|miss| {
-        miss.likely("the peer sent two blocks and nothing more: every wait needs a limit, of some seconds here")
+        miss.perhaps("the peer sent two blocks and nothing more: every wait needs a limit, of some seconds here")
     })
 }

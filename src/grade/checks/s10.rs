@@ -200,7 +200,7 @@ fn shared_pieces(scene: &mut Scene) -> Finding {
     let lengths = [0; 4].map(|_| scene.dice.length(20_000, 90_000));
     let shelf = Shelf::folder(scene, 32_768, &lengths)?;
     shelf.is_right(scene).map_err(|miss| {
-        miss.likely(
+        miss.perhaps(
             "files lie end to end, and a piece may have the end of one and the start of the next; \
              PATH is the folder that has them, whatever its name is",
         )

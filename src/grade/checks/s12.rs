@@ -83,7 +83,7 @@ fn files(scene: &mut Scene) -> Finding {
     let files: Vec<(String, usize)> = paths.into_iter().zip(lengths).collect();
     let download = Download::of_files(scene, &files)?;
     from_seed(scene, &download).map_err(|miss| {
-        miss.likely(
+        miss.perhaps(
             "each path is below OUT, in its folders, and a piece may belong to several files",
         )
     })
@@ -99,7 +99,7 @@ fn empty(scene: &mut Scene) -> Finding {
     ];
     let download = Download::of_files(scene, &files)?;
     from_seed(scene, &download).map_err(|miss| {
-        miss.likely("no piece belongs to a file of no bytes, so it must be made all the same, with its folders")
+        miss.perhaps("no piece belongs to a file of no bytes, so it must be made all the same, with its folders")
     })
 }
 
@@ -197,7 +197,7 @@ fn lie(scene: &mut Scene) -> Finding {
     let liar = spoilt(scene, &download.torrent, wrong);
     let liar = scene.seed(&liar)?.address();
     download.run(scene, liar)?.refuses().map_err(|miss| {
-        miss.likely(format!(
+        miss.perhaps(format!(
             "one bit of piece {wrong} was wrong: check the SHA-1 of each piece, and end with an error if the only peer has it wrong"
         ))
     })?;
@@ -213,7 +213,7 @@ fn choke(scene: &mut Scene) -> Finding {
     let plan = scene.plan(&download.torrent).blocks(Blocks::ChokeAfter(after, true));
     let peer = scene.peer(plan)?.address();
     download.fetched(scene, peer).map_err(|miss| {
-        miss.likely(format!(
+        miss.perhaps(format!(
             "after {after} blocks the peer choked, and unchoked 0.1 s later: a choke discards your requests, so ask again for every block that has not come"
         ))
     })
@@ -294,7 +294,7 @@ fn haves(scene: &mut Scene) -> Finding {
         }
     })?;
     download.fetched(scene, peer.address()).map_err(|miss| {
-        miss.likely("the bitfield had every other piece, and `have` messages came for the rest once those were given: wait for them")
+        miss.perhaps("the bitfield had every other piece, and `have` messages came for the rest once those were given: wait for them")
     })
 }
 

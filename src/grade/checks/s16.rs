@@ -149,7 +149,7 @@ fn gives_files(scene: &mut Scene) -> Finding {
     let mut taker = server.visit(scene)?;
     taker.waits_for_slot()?;
     taker.takes(all_blocks(&torrent), 1).map_err(|miss| {
-        miss.rather(
+        miss.perhaps_rather(
             "PATH is the folder of the files; pieces run over all files as if they were one, so a \
              block may come from two",
         )
@@ -170,10 +170,10 @@ fn noise(scene: &mut Scene) -> Finding {
     let cause = "a message of length 0 has no id, and one with an id that you do not know is \
                  passed over by its length";
     taker.say(&noise);
-    taker.waits_for_slot().map_err(|miss| miss.rather(cause))?;
+    taker.waits_for_slot().map_err(|miss| miss.perhaps_rather(cause))?;
     for _ in 0..3 {
         taker.say(&noise);
-        taker.takes(blocks(&server.torrent, 0), 2).map_err(|miss| miss.rather(cause))?;
+        taker.takes(blocks(&server.torrent, 0), 2).map_err(|miss| miss.perhaps_rather(cause))?;
     }
     Ok(())
 }

@@ -18,6 +18,9 @@ pub const BUILD_TIME: Duration = Duration::from_secs(300);
 const LIMITS: &str =
     "ulimit -c 0; ulimit -d 1048576; ulimit -f 524288; ulimit -n 256; ulimit -t 120";
 
+/// The most lines of a build that failed.
+const MAX_LINES: usize = 20;
+
 /// The most processes and threads of one run. In a world of its own only its own count.
 const PROCESSES: u32 = 256;
 
@@ -88,8 +91,12 @@ impl Inside {
         let (program, rest) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(program);
         command.args(rest).args(arguments);
-        let outcome = Running::start(command, String::new(), time)?.finish();
+        let outcome = Running::start(command, String::new(), time, 0)?.finish();
+        // A compiler's first errors are the cause of those that follow.
+        let said = String::from_utf8_lossy(&outcome.stderr);
+        let lines = said.lines().take(MAX_LINES).map(|line| format!("\n{line}"));
         let words = outcome.last_words().map(|words| format!(": {words}")).unwrap_or_default();
+        let words = words + &lines.collect::<String>();
         Ok(match outcome.end {
             End::Code(0) => Ok(()),
             End::Code(code) => Err(format!("exit code {code}{words}")),
@@ -104,7 +111,9 @@ impl Inside {
         let most = if self.isolated { PROCESSES } else { PROCESSES_OF_ALL };
         // Each shell knows one of these words. Root is above this limit: the guard is not.
         let processes = format!("{{ ulimit -u {most} || ulimit -p {most}; }} 2>/dev/null");
-        let script = format!("{LIMITS}; {processes}; {line} \"$@\"; exit $?");
+        // Without a trap, some shells die of Ctrl-C though the program that they wait for ends
+        // well. What a shell starts does not inherit it.
+        let script = format!("trap : INT; {LIMITS}; {processes}; {line} \"$@\"; exit $?");
         let apart = if self.isolated { ANOTHER_WORLD } else { "" };
         let words = apart.split_whitespace().chain(["sh", "-c"]).map(OsString::from);
         words.chain([script.into(), "run".into()]).collect()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Class;
 use crate::grade::outcome::End;
-use crate::grade::process::Running;
+use crate::grade::process::{MAX_OUTPUT, Running};
 use crate::s01_bencode::printable;
 
 /// A user who owns nothing. Root's submissions run as this one.
@@ -85,7 +85,7 @@ impl Sandbox {
         let mut command = self.command(class, place, "true");
         command.arg("--list");
         let first = command.get_program().display().to_string();
-        let outcome = Running::start(command, String::new(), TRIAL)
+        let outcome = Running::start(command, String::new(), TRIAL, MAX_OUTPUT)
             .map_err(|error| format!("{first}: {error}"))?
             .finish();
         match outcome.end {

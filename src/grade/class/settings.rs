@@ -4,11 +4,15 @@
 //! run = "python3 client.py"        # in place of each folder's ./run
 //! build = "make"                   # before the first check
 //! seconds = 240                    # for all checks of one student
+//! seed = 7                         # the same contents in each run of the class
 //!
 //! [runs]                           # a line for a student
 //! anna = "node client.js"
 //!
-//! [weights]                        # of a stage, or of a check; 1 otherwise
+//! [builds]
+//! anna = "npm install --offline"
+//!
+//! [weights]                        # of a stage, or of a check: times the points of --list
 //! 9 = 2
 //! "9.4" = 0
 //!
@@ -47,6 +51,12 @@ pub struct Settings {
     pub build: Option<String>,
     /// The commands of single students.
     pub runs: BTreeMap<String, String>,
+    /// What makes the programs of single students.
+    pub builds: BTreeMap<String, String>,
+    /// The start of all dice, if it is always the same.
+    pub seed: Option<u64>,
+    /// The file itself.
+    pub text: String,
     /// How long all checks of one student may take.
     pub time: Duration,
     /// How much a check counts, by its id or its stage.
@@ -69,6 +79,9 @@ impl Default for Settings {
             run: "./run".to_owned(),
             build: None,
             runs: BTreeMap::new(),
+            builds: BTreeMap::new(),
+            seed: None,
+            text: String::new(),
             time: Duration::from_secs(SECONDS),
             weights: BTreeMap::new(),
             hidden: None,
@@ -106,18 +119,15 @@ impl Settings {
             let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
             format!("line {line}: {}", error.message())
         })?;
-        let mut settings = Settings::default();
+        let mut settings = Settings { text: text.to_owned(), ..Settings::default() };
         for (key, value) in &table {
             match key.as_str() {
                 "run" => settings.run = command(key, value)?,
                 "build" => settings.build = Some(command(key, value)?),
                 "seconds" => settings.time = seconds(value)?,
-                "runs" => {
-                    for (name, value) in dictionary(key, value)? {
-                        let line = command(&format!("runs.{name}"), value)?;
-                        settings.runs.insert(name.clone(), line);
-                    }
-                }
+                "seed" => settings.seed = Some(seed(value)?),
+                "runs" => settings.runs = commands(key, value)?,
+                "builds" => settings.builds = commands(key, value)?,
                 "weights" => {
                     for (id, value) in dictionary(key, value)? {
                         settings.weights.insert(known(key, id)?, weight(id, value)?);
@@ -126,7 +136,7 @@ impl Settings {
                 "hidden" => settings.hidden = Some(hidden(dictionary(key, value)?)?),
                 _ => {
                     return Err(format!(
-                        "there is no setting {key:?}: there are run, build, seconds, runs, weights and hidden"
+                        "there is no setting {key:?}: there are run, build, seconds, seed, runs, builds, weights and hidden"
                     ));
                 }
             }
@@ -137,6 +147,20 @@ impl Settings {
     /// Returns the command of a student.
     pub fn run_of(&self, name: &str) -> &str {
         self.runs.get(name).unwrap_or(&self.run)
+    }
+
+    /// Returns what makes the program of a student.
+    pub fn build_of(&self, name: &str) -> Option<&str> {
+        self.builds.get(name).or(self.build.as_ref()).map(String::as_str)
+    }
+
+    /// Returns a name in it that none of these students has, with its table.
+    pub fn stranger<'a>(&'a self, is_known: impl Fn(&str) -> bool) -> Option<(&'a str, &'a str)> {
+        let names = |table, names: &'a BTreeMap<String, String>| {
+            names.keys().map(move |name| (table, name.as_str()))
+        };
+        let mut all = names("runs", &self.runs).chain(names("builds", &self.builds));
+        all.find(|(_, name)| !is_known(name))
     }
 
     /// Returns how much a check counts.
@@ -163,6 +187,16 @@ fn command(key: &str, value: &Value) -> Result<String, String> {
     line.map(str::to_owned).ok_or_else(|| expected(key, "a command in quotes", value))
 }
 
+fn commands(key: &str, value: &Value) -> Result<BTreeMap<String, String>, String> {
+    let lines = dictionary(key, value)?.iter();
+    lines.map(|(name, line)| Ok((name.clone(), command(&format!("{key}.{name}"), line)?))).collect()
+}
+
+fn seed(value: &Value) -> Result<u64, String> {
+    let seed = value.as_integer().and_then(|seed| u64::try_from(seed).ok());
+    seed.ok_or_else(|| expected("seed", "a number from 0 on", value))
+}
+
 fn seconds(value: &Value) -> Result<Duration, String> {
     let seconds = value.as_integer().and_then(|seconds| u64::try_from(seconds).ok());
     seconds
@@ -176,6 +210,10 @@ fn dictionary<'a>(key: &str, value: &'a Value) -> Result<&'a Table, String> {
 }
 
 fn weight(id: &str, value: &Value) -> Result<f64, String> {
+    // TOML reads 9.4 = 2 as a table 9 with a 4 in it.
+    if let Some((number, _)) = value.as_table().and_then(|table| table.iter().next()) {
+        return Err(format!("weights: write \"{id}.{number}\" in quotes"));
+    }
     let number = value.as_float().or_else(|| value.as_integer().map(|number| number as f64));
     number
         .filter(|number| (0.0..=1000.0).contains(number))

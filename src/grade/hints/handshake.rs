@@ -22,7 +22,7 @@ pub fn mistake(bytes: &[u8], known: &Known) -> Option<Cause> {
     let places = || known.contents.iter().filter_map(|content| place(bytes, content.info_hash()));
     match places().next() {
         Some(INFO_HASH) if bytes.len() == HANDSHAKE_LENGTH => None,
-        Some(place) if place < INFO_HASH => Some(reserved(bytes, place)),
+        Some(place) if place != INFO_HASH => Some(reserved(bytes, place)),
         None if bytes.len() == HANDSHAKE_LENGTH => other_torrent(bytes, known),
         _ => Some(Cause::new(hints::handshake(bytes), Some(shown(bytes, |_| {})))),
     }
@@ -45,7 +45,7 @@ fn place(bytes: &[u8], hash: InfoHash) -> Option<usize> {
     bytes.windows(hash.0.len()).position(|window| window == hash.0)
 }
 
-/// The info hash comes too early.
+/// The info hash comes too early, or too late.
 fn reserved(bytes: &[u8], place: usize) -> Cause {
     let count = place.saturating_sub(RESERVED);
     let hint = match count {
@@ -58,8 +58,13 @@ fn reserved(bytes: &[u8], place: usize) -> Cause {
             (field.value, field.note) = (String::new(), String::new());
         }
         object.broken = None;
-        let found = "the info hash, which begins at byte 28";
-        object.break_at(place..INFO_HASH, "8 bytes of flags", found);
+        if place < INFO_HASH {
+            let found = "the info hash, which begins at byte 28";
+            object.break_at(place..INFO_HASH, "8 bytes of flags", found);
+        } else {
+            let found = format!("{count} bytes before it");
+            object.break_at(INFO_HASH..place, "the info hash", found);
+        }
     });
     Cause::new(hint, Some(shown))
 }

@@ -5,6 +5,7 @@ use super::{Cause, Shown};
 use crate::lab::hints::{self, Mistake};
 use crate::lab::seeder::end::End;
 use crate::lab::seeder::request_check::check;
+use crate::s04_handshake::HANDSHAKE_LENGTH;
 use crate::s05_messages::bitfield::{Bitfield, has_spare_bits};
 use crate::s05_messages::{Message, MessageError, Request};
 use crate::s07_extension::EXTENDED;
@@ -13,7 +14,13 @@ use crate::trace::Object;
 
 /// Returns the cause for a message that cannot be read.
 pub fn unreadable(error: &MessageError, keep_alive: bool, shown: Shown) -> Cause {
-    let hint = hints::message(error, keep_alive);
+    let hint = match hints::message(error, keep_alive) {
+        // Before the first message is the handshake.
+        Some(hints::TEXT | hints::LENGTH_BEFORE) if shown.at == HANDSHAKE_LENGTH => {
+            Some("a length comes right behind the 68 bytes of the handshake: is yours longer?")
+        }
+        hint => hint,
+    };
     let hint = hint.map_or_else(|| error.to_string(), str::to_owned);
     Cause::new(hint, Some(shown))
 }

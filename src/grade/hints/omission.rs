@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Cause;
 use super::state::Replay;
+use super::{Cause, LAST_TO_DIAL};
 use crate::lab::hints;
 use crate::s08_metadata::NAME;
 
@@ -15,7 +15,7 @@ pub fn cause(replays: &[Replay], stage: u8) -> Option<Cause> {
     let last = replays.iter().rfind(|replay| !replay.client.bytes.is_empty());
     let Some(last) = last else {
         let waited = replays.iter().any(|replay| replay.facts.lasted >= SILENCE);
-        return waited.then(|| Cause::new(hints::handshake(&[]), None));
+        return (waited && stage <= LAST_TO_DIAL).then(|| Cause::new(hints::handshake(&[]), None));
     };
     match stage {
         5 | 9 | 12 | 15 if replays.iter().all(|replay| replay.facts.blocks == 0) => no_block(last),
@@ -30,13 +30,13 @@ fn no_block(last: &Replay) -> Option<Cause> {
     let facts = &last.facts;
     let hint = match (facts.interested, facts.unchoked) {
         (false, _) if facts.unchokes => {
-            "it sends unchoke, which lets the peer ask for blocks: to get some, send interested and wait for the peer's unchoke"
+            "it sends unchoke, which lets the peer ask for blocks: to get some, send interested and wait for the peer's unchoke".to_owned()
         }
-        (false, _) if facts.told == 0 => {
-            "it waits for a message that need not come, such as a bitfield: send interested right after the handshakes"
+        (false, _) if facts.told == 0 && facts.lasted >= SILENCE => {
+            "it waits for a message that need not come, such as a bitfield: send interested right after the handshakes".to_owned()
         }
-        (false, _) => hints::NOT_INTERESTED,
-        (true, true) if facts.requests == 0 => hints::NO_REQUEST,
+        (false, _) => hints::not_interested(false),
+        (true, true) if facts.requests == 0 => hints::no_request(false),
         _ => return None,
     };
     Some(Cause::new(hint, None))

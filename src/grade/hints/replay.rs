@@ -17,15 +17,13 @@ use crate::s08_metadata::NAME;
 const MAX_PLAYED: usize = 1 << 20;
 
 impl<'k> Replay<'k> {
-    /// Plays a recording.
-    pub fn of(recording: &Recording, known: &'k Known) -> Replay<'k> {
+    /// Plays a recording. A client that was dialed is hung up on, perhaps in the middle of a
+    /// message: what it leaves unfinished says nothing.
+    pub fn of(recording: &Recording, known: &'k Known, is_dialed: bool) -> Replay<'k> {
         let mut replay = Replay::default();
         let mut played = 0;
-        for chunk in recording.chunks() {
-            played += chunk.bytes.len();
-            if played > MAX_PLAYED {
-                return replay;
-            }
+        for chunk in recording.beginning(MAX_PLAYED) {
+            played += chunk.bytes.len() as u64;
             match chunk.way {
                 Way::FromClient => {
                     replay.client.bytes.extend_from_slice(&chunk.bytes);
@@ -39,7 +37,11 @@ impl<'k> Replay<'k> {
         }
         let end = recording.ended().unwrap_or_else(Instant::now);
         replay.facts.lasted = end.saturating_duration_since(recording.begun());
-        replay.ends(known);
+        // What a recording has lost, the client has not left unfinished.
+        let all = recording.counted(Way::FromClient) + recording.counted(Way::ToClient);
+        if played == all {
+            replay.ends(known, is_dialed);
+        }
         replay
     }
 
@@ -172,7 +174,7 @@ impl<'k> Replay<'k> {
     }
 
     /// Looks at what was left unfinished.
-    fn ends(&mut self, known: &Known) {
+    fn ends(&mut self, known: &Known, is_dialed: bool) {
         let sent = &self.client.bytes;
         if self.client.lost || sent.is_empty() {
             return;
@@ -181,7 +183,7 @@ impl<'k> Replay<'k> {
             self.broken = handshake::mistake(sent, known);
             return;
         }
-        if !self.client.rest().is_empty() {
+        if !self.client.rest().is_empty() && !is_dialed {
             let hint = unfinished(self.client.rest());
             let shown = Some(self.object_at(self.client.at));
             self.broken.get_or_insert(Cause::new(hint, shown));

@@ -6,20 +6,25 @@ use crate::lab::announce::{ReceivedAnnounce, scraped};
 use crate::lab::hints;
 use crate::s18_udp_tracker::packet::{PROTOCOL_ID, Request, RequestBody};
 
-/// Returns the likely cause in what a client sent to a tracker.
-pub(super) fn cause(recording: &Recording) -> Option<String> {
-    if recording.from_client().is_empty() {
+/// The most bytes that are looked at.
+const MAX_BYTES: usize = 64 << 10;
+
+/// Returns the likely cause in what a client sent to a tracker. If it is to dial peers itself, the
+/// port that it names is no cause of anything.
+pub(super) fn cause(recording: &Recording, dials: bool) -> Option<String> {
+    if recording.is_silent() {
         return None;
     }
+    let port = |port| hints::reversed_port(port).filter(|_| !dials);
     if recording.partner().starts_with("udp:") {
-        of_packets(&recording.chunks())
+        of_packets(&recording.beginning(MAX_BYTES), port)
     } else {
-        of_request(&recording.from_client())
+        of_request(&recording.opening(MAX_BYTES), port)
     }
 }
 
 /// Returns the likely cause in an HTTP request.
-fn of_request(bytes: &[u8]) -> Option<String> {
+fn of_request(bytes: &[u8], of_port: impl Fn(u16) -> Option<String>) -> Option<String> {
     let head = String::from_utf8_lossy(bytes);
     let line = head.lines().next().unwrap_or_default();
     let [method, target, _] = line.split(' ').collect::<Vec<_>>()[..] else {
@@ -39,13 +44,13 @@ fn of_request(bytes: &[u8]) -> Option<String> {
         return scraped(query).err().map(|error| error.to_string());
     }
     match ReceivedAnnounce::decode(query) {
-        Ok(received) => hints::reversed_port(received.announce.port),
+        Ok(received) => of_port(received.announce.port),
         Err(error) => Some(error.to_string()),
     }
 }
 
 /// Returns the likely cause in the packets to a UDP tracker, and its answers.
-fn of_packets(chunks: &[Chunk]) -> Option<String> {
+fn of_packets(chunks: &[Chunk], of_port: impl Fn(u16) -> Option<String>) -> Option<String> {
     let mut given: Vec<[u8; 8]> = Vec::new();
     for Chunk { way, bytes, .. } in chunks {
         match way {
@@ -69,7 +74,7 @@ fn of_packets(chunks: &[Chunk]) -> Option<String> {
         |chunk: &&Chunk| chunk.way == Way::FromClient && action(&chunk.bytes) == Some(1);
     let last = chunks.iter().rfind(is_announce)?;
     match Request::decode(&last.bytes).ok()?.ask {
-        RequestBody::Announce { announce, .. } => hints::reversed_port(announce.port),
+        RequestBody::Announce { announce, .. } => of_port(announce.port),
         _ => None,
     }
 }

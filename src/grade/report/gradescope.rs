@@ -2,50 +2,66 @@
 //!
 //! The format is documented by Gradescope under "autograder specifications". Its keys differ from
 //! ours, and it adds up the scores itself unless there is one for the whole.
+//!
+//! A check that is hidden yet is a test like any other to it, with a word on when students see it.
+//! As long as there is one, Gradescope does not show them the whole score either, so that score may
+//! have everything in it.
 
 use serde_json::{Value, json};
 
-use super::{chapter, hint, lines_about, number, points};
+use super::{again, hidden_heading, hint, lines_about, maker, number, points, sums};
 use crate::grade::exam::{Graded, Report, Status};
+
+/// A test that students see.
+const VISIBLE: &str = "visible";
+
+/// A test that students see once the assignment is due.
+const LATER: &str = "after_due_date";
 
 /// Returns the report.
 pub fn of(report: &Report) -> Value {
-    let seconds: f64 = report.graded.iter().map(|graded| graded.elapsed.as_secs_f64()).sum();
     let mut output = format!(
-        "{} of {} points, seed {}",
+        "{} of {} points, seed {}\n{}; the same again: {}",
         points(report.points()),
         points(report.of()),
-        report.seed
+        report.seed,
+        maker(report),
+        again(report, None)
     );
-    if let Some(next) = report.next() {
-        output += &format!("\nnext is {}: {}", next.check.id, next.check.title);
+    if let Some(check) = report.to_do() {
+        output += &format!("\nnext is {}: {}", check.id, check.title);
     }
     for note in &report.notes {
         output += &format!("\nnote: {}", crate::s01_bencode::printable(note));
     }
-    let shown = report.graded.iter().map(test);
-    let hidden = report.hidden.iter().flat_map(|hidden| &hidden.checks).map(|check| {
-        json!({ "name": check.title, "number": check.id, "visibility": "visible",
-            "output": "this check is hidden for now", "output_format": "text" })
-    });
+    if let Some(hidden) = &report.hidden {
+        output += &format!("\n{}:", hidden_heading(hidden));
+        for Graded { check, .. } in &hidden.graded {
+            output += &format!("\n  {} {}", check.id, check.title);
+        }
+    }
+    let hidden = report.hidden.iter().flat_map(|hidden| &hidden.graded);
+    let (credit, worth) = sums(report.graded.iter().chain(hidden.clone()));
+    let shown = report.graded.iter().map(|graded| test(report, graded, VISIBLE));
+    let later = hidden.map(|graded| test(report, graded, LATER));
     json!({
-        "score": number(report.points()),
-        "execution_time": seconds.round(),
+        "score": number(credit),
+        "execution_time": report.took.as_secs_f64().round(),
         "output": output,
         "output_format": "text",
-        "visibility": "visible",
+        "visibility": VISIBLE,
         "stdout_visibility": "hidden",
-        "tests": shown.chain(hidden).collect::<Vec<Value>>(),
-        "extra_data": { "seed": report.seed, "max_score": number(report.of()) },
+        "tests": shown.chain(later).collect::<Vec<Value>>(),
+        "extra_data": { "seed": report.seed, "max_score": number(worth) },
     })
 }
 
-fn test(graded: &Graded) -> Value {
+fn test(report: &Report, graded: &Graded, visibility: &str) -> Value {
     let check = graded.check;
-    let mut output = lines_about(graded);
+    let mut output = lines_about(report, graded);
     output.extend(hint(graded).map(|hint| format!("likely: {hint}")));
     if graded.miss.is_some() {
-        output.push(format!("{}; docs/{}.md", check.clause, chapter(check.stage())));
+        output.push(format!("{}; piecemeal chapter {}", check.clause, check.stage()));
     }
     json!({
         "score": number(graded.credit()),
@@ -57,6 +73,6 @@ fn test(graded: &Graded) -> Value {
         "output": output.join("\n"),
         "output_format": "text",
         "tags": [format!("stage {}", check.stage())],
-        "visibility": "visible",
+        "visibility": visibility,
     })
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{chapter, hint, lines_about, points, title};
+use super::{again, chapter, grouped, heading, hidden_heading, hint, lines_about, maker};
+use super::{points, sums, title};
 use crate::grade::exam::{Graded, Report, Status};
 use crate::s01_bencode::printable;
 use crate::trace::capture::page::{META, escaped};
@@ -26,6 +27,7 @@ pub fn class(status: Status) -> &'static str {
         Status::Half => "half",
         Status::Failed => "failed",
         Status::NotCounted => "uncounted",
+        Status::NotBegun | Status::NotRun => "unbegun",
     }
 }
 
@@ -36,6 +38,8 @@ pub fn sign(status: Status) -> &'static str {
         Status::Half => "½",
         Status::Failed => "✗",
         Status::NotCounted => "–",
+        Status::NotBegun => "·",
+        Status::NotRun => "?",
     }
 }
 
@@ -49,16 +53,18 @@ pub fn of(report: &Report) -> String {
         points(report.of()),
         report.seed
     );
+    let _ = writeln!(out, "<p class=\"hint\">{}. The same again:</p>", maker(report));
+    let _ = writeln!(out, "<pre>{}</pre>", escaped(&again(report, None)));
     for note in &report.notes {
         let _ = writeln!(out, "<p class=\"note\">{}</p>", escaped(&printable(note)));
     }
-    if let Some(next) = report.next() {
-        let _ = writeln!(out, "<p>Next is {}: {}</p>", next.check.id, escaped(next.check.title));
+    if let Some(check) = report.to_do() {
+        let _ = writeln!(out, "<p>Next is {}: {}</p>", check.id, escaped(check.title));
     }
+    let mut last = None;
     for stage in report.graded.chunk_by(|a, b| a.check.stage() == b.check.stage()) {
         let number = stage.first().map_or(0, |graded| graded.check.stage());
-        let credit: f64 = stage.iter().map(Graded::credit).sum();
-        let worth: f64 = stage.iter().map(Graded::worth).sum();
+        let (credit, worth) = sums(stage);
         let _ = writeln!(
             out,
             "<h2>{} <small>{} of {}</small></h2>\n<ul class=\"checks\">",
@@ -66,12 +72,17 @@ pub fn of(report: &Report) -> String {
             points(credit),
             points(worth)
         );
-        stage.iter().for_each(|graded| item(graded, &mut out));
+        for group in grouped(stage) {
+            let what = group.first().and_then(|graded| graded.miss.as_ref()).map(|miss| &miss.what);
+            let is_new = what.is_none() || what != last;
+            last = what;
+            item(report, group, is_new, &mut out);
+        }
         out += "</ul>\n";
     }
     if let Some(hidden) = &report.hidden {
-        let _ = writeln!(out, "<h2>Hidden until {}</h2>\n<ul>", escaped(&hidden.until));
-        for check in &hidden.checks {
+        let _ = writeln!(out, "<h2>{}</h2>\n<ul>", escaped(&hidden_heading(hidden)));
+        for Graded { check, .. } in &hidden.graded {
             let _ = writeln!(out, "<li>{} {}</li>", check.id, escaped(check.title));
         }
         out += "</ul>\n";
@@ -79,34 +90,40 @@ pub fn of(report: &Report) -> String {
     out + "</body>\n</html>\n"
 }
 
-fn item(graded: &Graded, out: &mut String) {
+/// Writes a check, or several that were not tried. Why that is so is said once.
+fn item(report: &Report, group: &[Graded], is_new: bool, out: &mut String) {
+    let Some(graded) = group.first() else { return };
     let (check, status) = (graded.check, graded.status);
+    let ((ids, title), (credit, worth)) = (heading(group), sums(group));
     let head = format!(
-        "<i>{}</i> <b>{}</b> {} <small>{} of {}</small>",
+        "<i>{}</i> <b>{ids}</b> {} <small>{} of {}</small>",
         sign(status),
-        check.id,
-        escaped(check.title),
-        points(graded.credit()),
-        points(graded.worth())
+        escaped(if title.is_empty() { status.word() } else { title }),
+        points(credit),
+        points(worth)
     );
-    if graded.miss.is_none() {
+    if graded.miss.is_none() || !(is_new || status.is_begun()) {
         let _ = writeln!(out, "<li class=\"{}\">{head}</li>", class(status));
         return;
     }
-    let lines: Vec<String> = lines_about(graded).iter().map(|line| escaped(line)).collect();
+    let lines: Vec<String> = lines_about(report, graded).iter().map(|line| escaped(line)).collect();
+    // On a narrow screen, only what has columns should have to be scrolled.
+    let (what, details) = lines.split_first().map_or(("", &[][..]), |(what, all)| (what, all));
     let _ = writeln!(
         out,
-        "<li class=\"{}\"><details open><summary>{head}</summary><pre>{}</pre>",
-        class(status),
-        lines.join("\n")
+        "<li class=\"{}\"><details open><summary>{head}</summary><p>{what}</p>",
+        class(status)
     );
+    if !details.is_empty() {
+        let _ = writeln!(out, "<pre>{}</pre>", details.join("\n"));
+    }
     if let Some(hint) = hint(graded) {
         let _ = writeln!(out, "<p>Likely: {}</p>", escaped(&hint));
     }
     let _ = writeln!(
         out,
-        "<p class=\"hint\">{}; docs/{}.md</p></details></li>",
+        "<p class=\"hint\">{}; piecemeal chapter {}</p></details></li>",
         escaped(check.clause),
-        chapter(check.stage())
+        check.stage()
     );
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{chapter, number};
+use super::{again, maker, number, sums};
 use crate::grade::exam::{Graded, Report};
 use crate::grade::miss::Miss;
 
@@ -15,11 +15,19 @@ pub fn of(report: &Report) -> Value {
         "of": number(report.of()),
         "checks": checks,
         "notes": report.notes,
+        "as": report.name,
+        "made": maker(report),
+        "again": again(report, None),
     });
     if let Some(hidden) = &report.hidden {
-        let described = |check: &&crate::grade::check::Check| json!({ "id": check.id, "stage": check.stage(), "title": check.title });
-        let checks: Vec<Value> = hidden.checks.iter().map(described).collect();
-        json["hidden"] = json!({ "until": hidden.until, "checks": checks });
+        let checks = hidden.graded.iter().map(|graded| graded.check);
+        let described = checks
+            .map(|check| json!({ "id": check.id, "stage": check.stage(), "title": check.title }));
+        json["hidden"] = json!({
+            "until": hidden.until,
+            "points": number(sums(&hidden.graded).1),
+            "checks": described.collect::<Vec<Value>>(),
+        });
     }
     json
 }
@@ -37,6 +45,6 @@ fn graded(graded: &Graded) -> Value {
         "message": graded.miss.as_ref().map(Miss::message),
         "hint": graded.miss.as_ref().and_then(|miss| miss.hint.as_deref()),
         "clause": check.clause,
-        "chapter": format!("docs/{}.md", chapter(check.stage())),
+        "chapter": format!("piecemeal chapter {}", check.stage()),
     })
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{chapter, hint, lines_about, points, title};
+use super::{again, chapter, grouped, heading, hidden_heading, hint, lines_about, maker};
+use super::{points, sums, title};
 use crate::grade::exam::{Graded, Report, Status};
 use crate::s01_bencode::printable;
 
@@ -15,15 +16,18 @@ pub fn of(report: &Report) -> String {
         points(report.of()),
         report.seed
     );
+    let _ = writeln!(out, "{}. The same again:\n\n    {}\n", maker(report), again(report, None));
     for note in &report.notes {
         let _ = writeln!(out, "Note: {}\n", escaped(&printable(note)));
+    }
+    if let Some(check) = report.to_do() {
+        let _ = writeln!(out, "Next is {}: {}\n", check.id, escaped(check.title));
     }
     out += "| stage | passed | points | of |\n|---|---:|---:|---:|\n";
     for stage in report.graded.chunk_by(|a, b| a.check.stage() == b.check.stage()) {
         let number = stage.first().map_or(0, |graded| graded.check.stage());
         let passed = stage.iter().filter(|graded| graded.status == Status::Passed).count();
-        let credit: f64 = stage.iter().map(Graded::credit).sum();
-        let worth: f64 = stage.iter().map(Graded::worth).sum();
+        let (credit, worth) = sums(stage);
         let _ = writeln!(
             out,
             "| {} | {passed} of {} | {} | {} |",
@@ -33,11 +37,10 @@ pub fn of(report: &Report) -> String {
             points(worth)
         );
     }
-    let missed: Vec<&Graded> = report.graded.iter().filter(|g| g.miss.is_some()).collect();
-    if !missed.is_empty() {
+    if report.next().is_some() {
         out += "\n## Not passed\n";
     }
-    missed.iter().for_each(|graded| missed_check(graded, &mut out));
+    grouped(&report.graded).for_each(|group| missed(report, group, &mut out));
     out += "\n## All checks\n\n| id | check | result | points | of |\n|---|---|---|---:|---:|\n";
     for graded in &report.graded {
         let _ = writeln!(
@@ -51,33 +54,37 @@ pub fn of(report: &Report) -> String {
         );
     }
     if let Some(hidden) = &report.hidden {
-        let _ = writeln!(out, "\n## Hidden until {}\n", escaped(&hidden.until));
-        for check in &hidden.checks {
+        let _ = writeln!(out, "\n## {}\n", escaped(&hidden_heading(hidden)));
+        for Graded { check, .. } in &hidden.graded {
             let _ = writeln!(out, "* {} {}", check.id, escaped(check.title));
         }
     }
     out
 }
 
-fn missed_check(graded: &Graded, out: &mut String) {
-    let check = graded.check;
+fn missed(report: &Report, group: &[Graded], out: &mut String) {
+    let Some(graded) = group.first().filter(|graded| graded.miss.is_some()) else { return };
+    let (ids, title) = heading(group);
+    let (credit, worth) = sums(group);
     let _ = writeln!(
         out,
-        "\n### {} {}\n\n{}, {} of {}\n",
-        check.id,
-        escaped(check.title),
+        "\n### {}\n\n{}, {} of {}\n",
+        format!("{ids} {}", escaped(title)).trim_end(),
         graded.status.word(),
-        points(graded.credit()),
-        points(graded.worth())
+        points(credit),
+        points(worth)
     );
     // An indented block shows its text as it is: nothing in it is markup, and no fence can end it.
-    for line in lines_about(graded) {
+    for line in lines_about(report, graded) {
         let _ = writeln!(out, "    {line}");
     }
     if let Some(hint) = hint(graded) {
         let _ = writeln!(out, "\nLikely: {}", escaped(&hint));
     }
-    let _ = writeln!(out, "\n{}; `piecemeal chapter {}`", escaped(check.clause), check.stage());
+    if graded.status != Status::NotRun {
+        let check = graded.check;
+        let _ = writeln!(out, "\n{}; `piecemeal chapter {}`", escaped(check.clause), check.stage());
+    }
 }
 
 /// Escapes what Markdown, or HTML inside it, would obey.

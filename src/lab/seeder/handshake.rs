@@ -5,14 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::end::{End, SHORTEST_WAIT};
 use super::peer_log::PeerLog;
-use super::quirk::Quirk;
-use super::shared::Shared;
-use crate::lab::content::Content;
+use super::shared::{Holding, Shared};
 use crate::lab::hints;
 use crate::s04_handshake::transport::Transport;
 use crate::s04_handshake::{Handshake, HandshakeError};
 use crate::s05_messages::MessageError;
-use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::connection::Connection;
 use crate::s07_extension::EXTENSION_BIT;
 
@@ -21,13 +18,13 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most torrents named to a peer that asks for another one.
 const MAX_NAMED: usize = 3;
 
-/// Reads the peer's handshake, and returns the content that it asks for with the pieces that
-/// the seeder has. The session then sends our own handshake first.
+/// Reads the peer's handshake, and returns what is here of the torrent that it asks for. The
+/// session then sends our own handshake first.
 pub fn receive<'s>(
     seeder: &'s Shared,
     mut transport: Transport,
     log: &mut PeerLog,
-) -> Result<(Connection, &'s Content, &'s Bitfield), End> {
+) -> Result<(Connection, &'s Holding), End> {
     let begun = Instant::now();
     transport.set_deadline(begun + HANDSHAKE_TIMEOUT);
     let mut reader = RecordingReader { transport: &mut transport, bytes: Vec::new() };
@@ -41,18 +38,13 @@ pub fn receive<'s>(
         }
         error => End::Handshake { error, hint: hints::handshake(&reader.bytes) },
     })?;
-    let asked = seeder.torrents.iter().find(|(content, _)| content.info_hash() == theirs.info_hash);
-    let (content, has) = asked.ok_or_else(|| {
-        let wrong: Vec<_> = seeder
-            .torrents
-            .iter()
-            .flat_map(|(content, _)| hints::wrong_hashes(&content.metadata, None))
-            .collect();
-        let here = seeder
-            .torrents
-            .iter()
-            .take(MAX_NAMED)
-            .map(|(content, _)| content.info_hash().to_string());
+    let contents = || seeder.torrents.iter().map(|holding| &holding.content);
+    let asked =
+        seeder.torrents.iter().find(|holding| holding.content.info_hash() == theirs.info_hash);
+    let holding = asked.ok_or_else(|| {
+        let wrong: Vec<_> =
+            contents().flat_map(|content| hints::wrong_hashes(&content.metadata, None)).collect();
+        let here = contents().take(MAX_NAMED).map(|content| content.info_hash().to_string());
         let here = here.collect::<Vec<_>>().join(" or ");
         End::OtherTorrent {
             found: theirs.info_hash,
@@ -60,12 +52,13 @@ pub fn receive<'s>(
             hint: hints::other_torrent(theirs.info_hash, &wrong),
         }
     })?;
-    log.handshake(theirs.peer_id, &content.info);
-    let mut ours = Handshake::new(content.info_hash(), seeder.peer_id);
-    if theirs.has_bit(EXTENSION_BIT) && seeder.fault.quirk() != Some(Quirk::NoExtension) {
+    log.handshake(theirs.peer_id, &holding.content.info);
+    let mut ours = Handshake::new(holding.content.info_hash(), seeder.peer_id);
+    ours.reserved = holding.plan.extra_reserved;
+    if theirs.has_bit(EXTENSION_BIT) && holding.plan.extension {
         ours = ours.with_bit(EXTENSION_BIT);
     }
-    Ok((Connection::new(transport, ours, theirs), content, has))
+    Ok((Connection::new(transport, ours, theirs), holding))
 }
 
 /// A reader that keeps the bytes of a handshake, in case they are something else.

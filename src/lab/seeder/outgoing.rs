@@ -1,6 +1,7 @@
 //! The blocks on their way to a peer: encoded at once, sent in portions, counted when whole.
 
-use crate::s05_messages::Message;
+/// The bytes of an encoded `piece` message before its block: length, id, index and begin.
+const HEAD: usize = 4 + 1 + 4 + 4;
 
 /// The messages that bring blocks, as far as they are not sent.
 #[derive(Default)]
@@ -19,11 +20,11 @@ pub struct Sent {
 }
 
 impl Outgoing {
-    /// Adds a block of this length.
-    pub fn add(&mut self, piece: &Message, length: u32) {
-        piece.encode_to(&mut self.encoded);
+    /// Adds an encoded `piece` message.
+    pub fn add(&mut self, piece: &[u8]) {
+        self.encoded.extend_from_slice(piece);
         self.sum.blocks += 1;
-        self.sum.bytes += u64::from(length);
+        self.sum.bytes += piece.len().saturating_sub(HEAD) as u64;
     }
 
     /// Changes the last byte of the last block.

@@ -134,11 +134,16 @@ impl PeerLog {
         }
     }
 
-    /// Notes a message to the peer.
-    pub fn sent(&self, message: &Message) {
-        if self.notes.closely() {
-            let what = describe(message);
+    /// Notes encoded messages to the peer, up to one that is broken on purpose.
+    pub fn sent(&self, mut encoded: &[u8]) {
+        while self.notes.closely()
+            && let Some((length, rest)) = encoded.split_first_chunk()
+            && let Some((frame, rest)) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)
+            && let Ok(message) = Message::decode(frame)
+        {
+            let what = describe(&message);
             self.note("said", &format!("is told {what}"), json!({ "message": what }));
+            encoded = rest;
         }
     }
 

@@ -3,130 +3,127 @@
 //! Many quirks are allowed, and a client has to cope with them: the order of the first messages,
 //! no bitfield, blocks in another order. Others break a rule, and a client should lose nothing but
 //! this peer.
+//!
+//! A quirk is a change to an actor's [`Plan`], and what is wrong in the bytes comes from there. In
+//! all else the seeder is one of the lab's: it forgets what is canceled, keeps its rate, and says
+//! what is wrong with the client.
 
 use std::fmt;
+use std::time::Duration;
+
+use crate::actors::{Blocks, Greeting, Metadata, Order, Plan, Unchoke, wire};
 
 /// What is unusual about a seeder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quirk {
-    /// Accepts, and hangs up.
-    Close,
-    /// Hangs up in the middle of its handshake.
-    HalfShake,
-    /// Sends its handshake a byte a second.
-    Drip,
-    /// Answers with another info hash.
-    OtherTorrent,
-    /// Answers with the client's own peer id.
-    Echo,
-    /// Sets reserved bits that nobody has defined.
-    Reserved,
-    /// Does not set the bit of the extension protocol.
-    NoExtension,
-    /// Sends its extension handshake before its bitfield.
-    ExtFirst,
-    /// Sends a `have` for each piece instead of a bitfield.
-    Haves,
-    /// Says nothing about its pieces, and gives what it is asked for.
-    NoBitfield,
-    /// Has the first half of the pieces.
-    Half,
-    /// Has no piece.
-    Empty,
-    /// Sets the bits after the last piece.
-    SpareBits,
-    /// Sends a bitfield with a byte too many.
-    LongBitfield,
-    /// Unchokes before the client is interested.
-    EarlyUnchoke,
-    /// Unchokes two seconds after the client is interested.
-    LateUnchoke,
-    /// Never unchokes.
-    NeverUnchoke,
-    /// Chokes after the first block, for good.
-    ChokeForever,
-    /// Sends keep-alives, a port and unknown messages between the blocks.
-    Noise,
-    /// Answers the requests of a moment last one first.
-    Backwards,
-    /// Gives each block twice.
-    Twice,
-    /// Sends a block that was not asked for before each block.
-    Unasked,
-    /// Sends a block of a piece that does not exist before each block.
-    NoSuchPiece,
-    /// Gives a byte more than was asked for.
-    TooLong,
-    /// Gives a byte less than was asked for.
-    TooShort,
-    /// Says nothing more after the first block.
-    Mute,
-    /// Hangs up after the first block.
-    HangUp,
-    /// Announces a message of 2 GiB after the first block.
-    Giant,
-    /// Sends everything in small parts.
-    Chopped,
-    /// Does not offer the info dictionary.
-    NoMeta,
-    /// Rejects requests for the info dictionary.
-    MetaReject,
-    /// Does not answer requests for the info dictionary.
-    MetaSilent,
-    /// Gives a wrong info dictionary.
-    MetaCorrupt,
-    /// Says that the info dictionary has 4 GB.
-    MetaHuge,
+#[derive(Clone, Copy)]
+pub struct Quirk {
+    /// Its name as an option.
+    pub name: &'static str,
+    /// What such a seeder does, in a few words.
+    pub does: &'static str,
+    /// Turns the plan of a good seeder into this one's.
+    change: fn(Plan) -> Plan,
 }
 
-impl Quirk {
-    /// All quirks in the order of a conversation, each with its name and what such a seeder does.
-    pub const ALL: [(Quirk, &'static str, &'static str); 34] = [
-        (Quirk::Close, "close", "hangs up at once"),
-        (Quirk::HalfShake, "half-shake", "sends half a handshake"),
-        (Quirk::Drip, "drip", "sends a byte a second"),
-        (Quirk::OtherTorrent, "other-torrent", "says another info hash"),
-        (Quirk::Echo, "echo", "has your own peer id"),
-        (Quirk::Reserved, "reserved", "sets unknown bits"),
-        (Quirk::NoExtension, "no-extension", "has no extension bit"),
-        (Quirk::ExtFirst, "ext-first", "sends bitfield second"),
-        (Quirk::Haves, "haves", "says have, no bitfield"),
-        (Quirk::NoBitfield, "no-bitfield", "names no pieces"),
-        (Quirk::Half, "half", "has only the first half"),
-        (Quirk::Empty, "empty", "has no piece"),
-        (Quirk::SpareBits, "spare-bits", "sets the spare bits"),
-        (Quirk::LongBitfield, "long-bitfield", "has a byte too many"),
-        (Quirk::EarlyUnchoke, "early-unchoke", "unchokes unasked"),
-        (Quirk::LateUnchoke, "late-unchoke", "unchokes after 2 s"),
-        (Quirk::NeverUnchoke, "never-unchoke", "never unchokes"),
-        (Quirk::ChokeForever, "choke-forever", "chokes for good"),
-        (Quirk::Noise, "noise", "mixes in odd messages"),
-        (Quirk::Backwards, "backwards", "gives last block first"),
-        (Quirk::Twice, "twice", "gives each block twice"),
-        (Quirk::Unasked, "unasked", "gives blocks unasked"),
-        (Quirk::NoSuchPiece, "no-such-piece", "gives pieces out of range"),
-        (Quirk::TooLong, "too-long", "gives a byte too many"),
-        (Quirk::TooShort, "too-short", "gives a byte too few"),
-        (Quirk::Mute, "mute", "is silent after a block"),
-        (Quirk::HangUp, "hang-up", "hangs up after a block"),
-        (Quirk::Giant, "giant", "announces 2 GiB"),
-        (Quirk::Chopped, "chopped", "sends in small parts"),
-        (Quirk::NoMeta, "no-meta", "offers no metadata"),
-        (Quirk::MetaReject, "meta-reject", "rejects metadata requests"),
-        (Quirk::MetaSilent, "meta-silent", "keeps the metadata"),
-        (Quirk::MetaCorrupt, "meta-corrupt", "gives wrong metadata"),
-        (Quirk::MetaHuge, "meta-huge", "has 4 GB of metadata"),
-    ];
+/// Two quirks are the same if their names are: functions cannot be compared.
+impl PartialEq for Quirk {
+    fn eq(&self, other: &Quirk) -> bool {
+        self.name == other.name
+    }
+}
 
-    /// Returns the quirk with this name.
-    pub fn named(name: &str) -> Option<Quirk> {
-        Quirk::ALL.iter().find(|(_, known, _)| *known == name).map(|(quirk, _, _)| *quirk)
+impl Eq for Quirk {}
+
+impl fmt::Debug for Quirk {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "Quirk({})", self.name)
     }
 }
 
 impl fmt::Display for Quirk {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        let this = Quirk::ALL.iter().find(|(quirk, _, _)| quirk == self);
-        out.write_str(this.map_or("", |(_, _, does)| does))
+        out.write_str(self.does)
+    }
+}
+
+impl Quirk {
+    /// All quirks in the order of a conversation.
+    pub const ALL: [Quirk; 34] = [
+        Quirk::new("close", "hangs up at once", |plan| plan.greeting(Greeting::Close)),
+        Quirk::new("half-shake", "sends half a handshake", |plan| plan.greeting(Greeting::Half)),
+        Quirk::new("drip", "sends a byte a second", |plan| plan.greeting(Greeting::Drip)),
+        Quirk::new("other-torrent", "says another info hash", |plan| {
+            plan.greeting(Greeting::WrongInfoHash)
+        }),
+        Quirk::new("echo", "has your own peer id", |plan| plan.greeting(Greeting::Echo)),
+        Quirk::new("reserved", "sets unknown bits", |plan| {
+            plan.extra_reserved([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0])
+        }),
+        Quirk::new("no-extension", "has no extension bit", Plan::plain),
+        Quirk::new("ext-first", "sends bitfield second", |plan| plan.order(Order::ExtensionFirst)),
+        Quirk::new("haves", "says have, no bitfield", Plan::by_haves),
+        Quirk::new("no-bitfield", "names no pieces", |plan| plan.order(Order::NoBitfield)),
+        Quirk::new("half", "has only the first half", |plan| {
+            let half = plan.have.len().div_ceil(2);
+            plan.only(0..half)
+        }),
+        Quirk::new("empty", "has no piece", |plan| plan.only([])),
+        Quirk::new("spare-bits", "sets the spare bits", |plan| {
+            let all = plan.have.len().next_multiple_of(8);
+            let spare = (plan.have.len()..all).map(|_| true);
+            let bits = wire::bitfield(&plan.have.iter().copied().chain(spare).collect::<Vec<_>>());
+            plan.opening(wire::message(wire::BITFIELD, &bits))
+        }),
+        Quirk::new("long-bitfield", "has a byte too many", |plan| {
+            let bits = [wire::bitfield(&plan.have), vec![0]].concat();
+            plan.opening(wire::message(wire::BITFIELD, &bits))
+        }),
+        Quirk::new("early-unchoke", "unchokes unasked", |plan| plan.unchoke(Unchoke::Early)),
+        Quirk::new("late-unchoke", "unchokes after 2 s", |plan| {
+            plan.unchoke_after(Duration::from_secs(2))
+        }),
+        Quirk::new("never-unchoke", "never unchokes", |plan| plan.unchoke(Unchoke::Never)),
+        Quirk::new("choke-forever", "chokes for good", |plan| {
+            plan.blocks(Blocks::ChokeAfter(1, false))
+        }),
+        Quirk::new("noise", "mixes in odd messages", Plan::noise),
+        Quirk::new("backwards", "gives last block first", |plan| plan.blocks(Blocks::Backwards)),
+        Quirk::new("twice", "gives each block twice", |plan| plan.blocks(Blocks::Twice)),
+        Quirk::new("unasked", "gives blocks unasked", |plan| plan.blocks(Blocks::Unasked)),
+        Quirk::new("no-such-piece", "gives pieces out of range", |plan| {
+            plan.blocks(Blocks::OutOfRange)
+        }),
+        Quirk::new("too-long", "gives a byte too many", |plan| plan.blocks(Blocks::TooLong)),
+        Quirk::new("too-short", "gives a byte too few", |plan| plan.blocks(Blocks::TooShort)),
+        Quirk::new("mute", "is silent after a block", |plan| plan.blocks(Blocks::SilentAfter(1))),
+        Quirk::new("hang-up", "hangs up after a block", |plan| plan.blocks(Blocks::CloseAfter(1))),
+        Quirk::new("giant", "announces 2 GiB", |plan| {
+            plan.blocks(Blocks::SayAfter(1, vec![0x80, 0, 0, 0, wire::PIECE]))
+        }),
+        Quirk::new("chopped", "sends in small parts", |plan| {
+            plan.chunks(&[3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1_000])
+        }),
+        Quirk::new("no-meta", "offers no metadata", |plan| plan.metadata(Metadata::None)),
+        Quirk::new("meta-reject", "rejects metadata requests", |plan| {
+            plan.metadata(Metadata::Reject)
+        }),
+        Quirk::new("meta-silent", "keeps the metadata", |plan| plan.metadata(Metadata::Silent)),
+        Quirk::new("meta-corrupt", "gives wrong metadata", |plan| plan.metadata(Metadata::Corrupt)),
+        Quirk::new("meta-huge", "has 4 GB of metadata", |plan| {
+            plan.metadata(Metadata::Size(4_000_000_000))
+        }),
+    ];
+
+    const fn new(name: &'static str, does: &'static str, change: fn(Plan) -> Plan) -> Quirk {
+        Quirk { name, does, change }
+    }
+
+    /// Returns the quirk with this name.
+    pub fn named(name: &str) -> Option<Quirk> {
+        Quirk::ALL.into_iter().find(|quirk| quirk.name == name)
+    }
+
+    /// Returns the plan of a seeder that would be good without this quirk.
+    pub fn of(self, good: Plan) -> Plan {
+        (self.change)(good)
     }
 }

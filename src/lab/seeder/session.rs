@@ -14,23 +14,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::missing::Partner;
-pub use self::opening::holds;
 use super::end::{End, IDLE_TIME, MAX_QUEUE, WRITE_TIMEOUT, is_hangup};
 use super::outgoing::Outgoing;
 use super::peer_log::PeerLog;
-use super::quirk::Quirk;
 use super::request_check::check;
-use super::shared::Shared;
+use super::shared::{Holding, Shared};
 use super::{Fault, handshake};
-use crate::lab::content::Content;
+use crate::actors::{Blocks, Greeting, Metadata, Unchoke};
 use crate::lab::hints::{self, Mistake};
 use crate::lab::service::AfterServing;
 use crate::s04_handshake::transport::Transport;
 use crate::s05_messages::bitfield::{Bitfield, has_spare_bits};
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{Message, MessageError, Request};
-use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extension, Extensions};
+use crate::s07_extension::extension::Extension;
+use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions};
 use crate::s08_metadata::UtMetadata;
+use crate::s19_pex::UtPex;
 
 /// The silence after which a note says what the client may have forgotten.
 const LULL: Duration = Duration::from_secs(5);
@@ -38,20 +38,21 @@ const LULL: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
 /// The time that [`Fault::Chokes`] keeps a peer choked.
 const CHOKE_TIME: Duration = Duration::from_millis(300);
-/// The time that [`Quirk::LateUnchoke`] takes.
-const LATE: Duration = Duration::from_secs(2);
-/// The time in which [`Quirk::Backwards`] collects requests.
+/// The time in which [`Blocks::Backwards`] collects requests.
 const COLLECTING: Duration = Duration::from_millis(100);
 /// The most bytes of metadata answers that wait to be sent. Some clients ask for all of it at once.
 const MAX_UNSENT: usize = 1 << 20;
 /// The number of blocks in one write.
 const BATCH: u64 = 4;
+
 /// Serves one connection, and notes how it went.
 pub fn serve(seeder: &Arc<Shared>, transport: Transport) -> AfterServing {
     let mut log = PeerLog::new(seeder, transport.peer);
+    // It is one quirk for all torrents.
+    let closes = seeder.torrents.iter().any(|holding| holding.plan.greeting == Greeting::Close);
     let end = match seeder.fault {
         Fault::Silent => say_nothing(transport),
-        Fault::Quirk(Quirk::Close) => End::Quirk,
+        _ if closes => End::Quirk,
         _ => talk(seeder, transport, &mut log),
     };
     log.end(&end.to_string(), end.mistake());
@@ -68,12 +69,11 @@ fn say_nothing(mut transport: Transport) -> End {
 }
 
 fn talk(seeder: &Shared, transport: Transport, log: &mut PeerLog) -> End {
-    let served =
-        handshake::receive(seeder, transport, log).and_then(|(mut connection, content, has)| {
-            let mut session = Session::new(seeder, content, has, log);
-            session.run(&mut connection)
-        });
-    match served {
+    let ended = handshake::receive(seeder, transport, log).and_then(|(mut connection, holding)| {
+        let mut session = Session::new(seeder, holding, &connection, log);
+        session.run(&mut connection)
+    });
+    match ended {
         Ok(never) => match never {},
         Err(end) => end,
     }
@@ -82,9 +82,7 @@ fn talk(seeder: &Shared, transport: Transport, log: &mut PeerLog) -> End {
 /// Our side of a connection. It writes only into buffers; [`Session::run`] sends them.
 struct Session<'s> {
     seeder: &'s Shared,
-    quirk: Option<Quirk>,
-    content: &'s Content,
-    has: &'s Bitfield,
+    holding: &'s Holding,
     log: &'s mut PeerLog,
     extensions: Extensions,
     partner: Partner,
@@ -93,7 +91,7 @@ struct Session<'s> {
     unchoke_at: Option<Instant>,
     /// The blocks given since the last unchoke, and in all.
     since_unchoke: u64,
-    given: u64,
+    given: usize,
     queue: VecDeque<Request>,
     /// Messages to send, before the next block but never inside one.
     messages: Vec<u8>,
@@ -113,20 +111,21 @@ enum Never {}
 impl<'s> Session<'s> {
     fn new(
         seeder: &'s Shared,
-        content: &'s Content,
-        has: &'s Bitfield,
+        holding: &'s Holding,
+        connection: &Connection,
         log: &'s mut PeerLog,
     ) -> Session<'s> {
         let now = Instant::now();
-        let quirk = seeder.fault.quirk();
-        let metadata = UtMetadata::new(Some(Arc::clone(&content.metadata)));
-        let offered: Vec<Box<dyn Extension>> =
-            if quirk == Some(Quirk::NoMeta) { Vec::new() } else { vec![Box::new(metadata)] };
+        let metadata = UtMetadata::new(Some(Arc::clone(&holding.content.metadata)));
+        let peer_id = connection.theirs.peer_id;
+        let pex = UtPex::new(Arc::clone(&seeder.gossip), connection.peer, peer_id);
+        let offered: Vec<Box<dyn Extension>> = match holding.plan.metadata {
+            Metadata::None => Vec::new(),
+            _ => vec![Box::new(metadata), Box::new(pex)],
+        };
         Session {
             seeder,
-            quirk,
-            content,
-            has,
+            holding,
             log,
             extensions: Extensions::new(offered).numbered_from(seeder.metadata_id),
             partner: Partner::default(),
@@ -149,8 +148,9 @@ impl<'s> Session<'s> {
     fn run(&mut self, connection: &mut Connection) -> Result<Never, End> {
         self.extended = connection.has_bit(EXTENSION_BIT);
         self.shake(connection)?;
+        self.last_received = Instant::now(); // a drip has taken a minute
         self.open(connection);
-        connection.input.set_limit(self.content.info.piece_count());
+        connection.input.set_limit(self.holding.content.info.piece_count());
         loop {
             let now = Instant::now();
             self.tick(now, connection.input.begun())?;
@@ -240,12 +240,30 @@ impl<'s> Session<'s> {
 
     /// Returns the time from which requests are answered. Only one quirk waits for more of them.
     fn collects_until(&self) -> Option<Instant> {
-        (self.quirk == Some(Quirk::Backwards)).then(|| self.last_received + COLLECTING)
+        let collects = matches!(self.holding.plan.blocks, Blocks::Backwards);
+        collects.then(|| self.last_received + COLLECTING)
     }
 
     fn queue_message(&mut self, message: &Message) {
-        message.encode_to(&mut self.messages);
-        self.log.sent(message);
+        let mut encoded = Vec::new();
+        message.encode_to(&mut encoded);
+        self.queue_encoded(&encoded);
+    }
+
+    fn queue_encoded(&mut self, messages: &[u8]) {
+        self.messages.extend_from_slice(messages);
+        self.log.sent(messages);
+    }
+
+    /// Unchokes a peer that is interested, now or later, unless the plan is against it.
+    fn answer_interest(&mut self) {
+        let plan = &self.holding.plan;
+        match (plan.unchoke, &plan.blocks) {
+            (Unchoke::Never, _) => {}
+            (_, Blocks::ChokeAfter(count, false)) if self.given >= *count => {}
+            _ if plan.unchoke_after.is_zero() => self.unchoke(),
+            _ => self.unchoke_at = Some(Instant::now() + plan.unchoke_after),
+        }
     }
 
     fn unchoke(&mut self) {
@@ -267,28 +285,26 @@ impl<'s> Session<'s> {
             _ => {}
         }
         self.keep_alive = matches!(message, Message::KeepAlive);
-        let choked = self.choking && self.unchoke_at.is_none();
+        // After a choke of ours it may ask before it knows.
+        let choked = self.choking && self.unchoke_at.is_none() && self.given == 0;
         if choked && matches!(message, Message::Request(_)) {
             self.log.asked_too_early();
         }
         if let Some(mistake) = hints::out_of_place(&message, self.bitfield_is_late, choked) {
             self.log.mistake(mistake);
         }
-        let pieces = self.content.info.piece_count();
+        let pieces = self.holding.content.info.piece_count();
         self.bitfield_is_late |=
             !matches!(message, Message::KeepAlive | Message::Port { .. } | Message::Unknown { .. });
         match message {
-            Message::Interested if self.choking && self.unchoke_at.is_none() => match self.quirk {
-                Some(Quirk::NeverUnchoke) => {}
-                Some(Quirk::ChokeForever) if self.given > 0 => {}
-                Some(Quirk::LateUnchoke) => self.unchoke_at = Some(Instant::now() + LATE),
-                _ => self.unchoke(),
-            },
+            Message::Interested if self.choking && self.unchoke_at.is_none() => {
+                self.answer_interest()
+            }
             // It may have been sent before the peer knew. It is forgotten all the same.
             Message::Request(_) if self.unchoke_at.is_some() => self.partner.while_choked += 1,
             Message::Request(request) if !self.choking => {
                 self.partner.forgotten = 0;
-                let odd = check(request, self.content, self.has)?;
+                let odd = check(request, &self.holding.content, &self.holding.has)?;
                 odd.into_iter().for_each(|mistake| self.log.mistake(mistake));
                 if self.queue.len() == MAX_QUEUE {
                     return Err(End::TooMany);

@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Fault;
+use crate::actors::peer_plan::Plan;
 use crate::lab::content::Content;
 use crate::lab::notes::Notes;
 use crate::s03_tracker::PeerId;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s12_session::rate::Rate;
+use crate::s19_pex::Gossip;
 
 /// The most peers that it can tell apart.
 const MAX_SERVED: usize = 10_000;
@@ -19,14 +21,24 @@ const MAX_SERVED: usize = 10_000;
 /// Bytes are sent in portions of about this time, so that a rate looks smooth.
 const PORTION: Duration = Duration::from_millis(50);
 
+/// What a seeder has of a torrent.
+pub struct Holding {
+    pub content: Content,
+    pub has: Bitfield,
+    /// What it says and does; the same for all its torrents but for their pieces.
+    pub plan: Plan,
+}
+
 /// The state that a seeder's threads share.
 pub struct Shared {
     pub peer_id: PeerId,
     /// The address it listens on, for notes.
     pub address: SocketAddr,
     /// The torrents it serves.
-    pub torrents: Vec<(Content, Bitfield)>,
+    pub torrents: Vec<Holding>,
     pub fault: Fault,
+    /// Knows the other seeders, for peers that speak ut_pex.
+    pub gossip: Arc<Gossip>,
     /// The number that peers must put into messages for ut_metadata.
     pub metadata_id: u8,
     /// The limit on blocks, for all connections together.
@@ -46,7 +58,8 @@ impl Shared {
     pub fn new(
         peer_id: PeerId,
         address: SocketAddr,
-        torrents: Vec<(Content, Bitfield)>,
+        torrents: Vec<Holding>,
+        gossip: Arc<Gossip>,
         (fault, metadata_id): (Fault, u8),
         rate: Option<u64>,
         notes: Notes,
@@ -55,6 +68,7 @@ impl Shared {
             peer_id,
             address,
             torrents,
+            gossip,
             fault,
             metadata_id,
             rate: Rate::with_burst(rate, PORTION),

@@ -18,6 +18,10 @@ use crate::s11_work_queue::seats::{Offer, TRIAL};
 impl<P: Clone> Board<P> {
     /// Lends a piece that others are fetching, if the peer can have a seat. The piece stays where
     /// it is, on loan, and its progress is shared: whoever brings the next block writes it.
+    ///
+    /// A free seat comes first, and then the piece with the fewest seats taken. A peer whose seat
+    /// is taken loses it. A peer of unknown speed that took one less than `TRIAL` ago may have only
+    /// a free one.
     pub fn join_loan(&mut self, asker: &Asker, now: Instant) -> Option<Lent<P>> {
         // A suspect works alone. Beside others, it could spoil their piece and stay hidden.
         if self.trust.is_suspect(asker.who.peer) {

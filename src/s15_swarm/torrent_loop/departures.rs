@@ -35,9 +35,9 @@ impl TorrentLoop<'_> {
         self.threads.remove(&number);
         // `None` if the peer had not joined: the dial failed, or it was connected already.
         let live = self.swarm.live().remove(&number);
-        self.forget(number, live.as_ref());
+        self.forget(number, live.as_ref().is_some_and(has_brought));
         if let Some(live) = &live {
-            self.outcome.add(&live.stats);
+            self.outcome.add(live.peer_id, &live.stats);
             self.addresses.brought(address, live.stats.take_pieces());
         }
         // Dials may be under way, but a tracker asked now will have answered if they fail.
@@ -67,15 +67,18 @@ impl TorrentLoop<'_> {
         Ok(())
     }
 
-    /// Forgets the address of a peer that has sent nothing, since no wrong piece can be its work.
-    /// Of those that have, forgets the oldest, if there are too many. One that is still here stays.
-    fn forget(&mut self, number: PeerNumber, gone: Option<&Live>) {
-        if !gone.is_some_and(has_brought) {
+    /// Forgets a peer or a hand that has gone and sent nothing, since no wrong piece can be its
+    /// work. Of those that have, forgets the oldest, if there are too many. One that is still here
+    /// stays.
+    pub(super) fn forget(&mut self, number: PeerNumber, has_brought: bool) {
+        if !has_brought {
             self.known.remove(&number);
         }
+        let gone = |number: &&PeerNumber| {
+            !self.threads.contains_key(number) && !self.hands.contains_key(number)
+        };
         if self.known.len() > MAX_KNOWN
-            && let Some(oldest) =
-                self.known.keys().find(|known| !self.threads.contains_key(known)).copied()
+            && let Some(oldest) = self.known.keys().find(gone).copied()
         {
             self.known.remove(&oldest);
         }

@@ -18,6 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::TorrentLoop;
+use crate::s03_tracker::PeerId;
 use crate::s04_handshake::transport::Hangup;
 use crate::s12_session::stats::PeerStats;
 use crate::s13_peer_sources::source::SourceReport;
@@ -88,8 +89,11 @@ impl TorrentLoop<'_> {
         } else {
             &self.swarm.host.counters.downloaded
         };
-        // Also for a seed, which never gives up: the sentence about its wait needs the time.
-        self.patience.look(now, counter.load(Ordering::Relaxed), !self.swarm.live().is_empty());
+        // Also for a seed, which never gives up: the sentence about its wait needs the time. A hand
+        // is as good as a peer, so it counts as one.
+        let has_hand = self.working_hands().next().is_some();
+        let live = has_hand || !self.swarm.live().is_empty();
+        self.patience.look(now, counter.load(Ordering::Relaxed), live);
         if gives_only {
             return Ok(());
         }
@@ -104,7 +108,8 @@ impl TorrentLoop<'_> {
         }
         // At once, without any patience: nothing is left that time could change. An address that
         // waits for its next try is not hopeless, and neither is a tracker that is away.
-        if self.is_alone() && self.looking().next().is_none() && self.addresses.is_hopeless() {
+        let is_alone = self.is_alone() && !has_hand;
+        if is_alone && self.looking().next().is_none() && self.addresses.is_hopeless() {
             return Err(
                 self.no_hope("no peer is left, and nobody who could name another".to_owned())
             );
@@ -143,9 +148,10 @@ impl TorrentLoop<'_> {
         let hang_ups: Vec<Hangup> =
             self.swarm.live().values().map(|live| Arc::clone(&live.hang_up)).collect();
         hang_ups.iter().for_each(|hang_up| hang_up());
+        self.wake_hands();
         let deadline = Instant::now() + END_TIMEOUT;
         // Threads that are still dialing end with the process. The others get a moment.
-        while !self.swarm.live().is_empty() || !self.sources.is_empty() {
+        while !(self.swarm.live().is_empty() && self.sources.is_empty() && self.hands.is_empty()) {
             match self.messages.1.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 // Only the bytes count now. Why a connection ended is clear: we hung up.
                 Ok(SwarmMessage::Ended(number, ..)) => {
@@ -154,20 +160,23 @@ impl TorrentLoop<'_> {
                     // of an `if let` it would be held for the whole body.
                     let live = self.swarm.live().remove(&number);
                     if let Some(live) = live {
-                        self.outcome.add(&live.stats);
+                        self.outcome.add(live.peer_id, &live.stats);
                     }
                 }
                 Ok(SwarmMessage::Source(SourceReport::Gone(number))) => {
                     drop(self.sources.remove(&number))
                 }
+                // A disk that fails only now has nothing to do with how the download ended.
+                Ok(SwarmMessage::Hand(report)) => drop(self.hear_hand(report)),
                 Ok(_) => {}
                 // The time is over. We hold a sender ourselves, so it cannot be anything else.
                 Err(_) => break,
             }
         }
-        // Blocks of peers whose threads have not ended by now count all the same.
-        let late: Vec<Arc<PeerStats>> =
-            self.swarm.live().values().map(|live| Arc::clone(&live.stats)).collect();
-        late.iter().for_each(|stats| self.outcome.add(stats));
+        // Blocks of threads that have not ended by now count all the same.
+        let late: Vec<(PeerId, Arc<PeerStats>)> =
+            self.swarm.live().values().map(|it| (it.peer_id, Arc::clone(&it.stats))).collect();
+        late.iter().for_each(|(peer_id, stats)| self.outcome.add(*peer_id, stats));
+        self.hands.values().for_each(|hand| self.outcome.add_hand(hand));
     }
 }

@@ -14,6 +14,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::TorrentLoop;
@@ -22,6 +23,7 @@ use crate::s12_session::stats::PeerStats;
 use crate::s14_peer_list::places::{Activity, Aims, Contenders, Member};
 use crate::s15_swarm::ended::Ended;
 use crate::s15_swarm::peer_thread::{Candidate, start_thread};
+use crate::s15_swarm::summary::Giver;
 
 /// How many addresses are dialed at the same time. Most addresses of a real swarm are dead or
 /// behind a router, and dialing one of those takes seconds. One after the other they would take
@@ -110,14 +112,13 @@ impl TorrentLoop<'_> {
     /// candidate.
     fn start(&mut self, candidate: Candidate, peer: SocketAddr) -> Result<(), Candidate> {
         // Used up even if the thread does not start: a number must never mean two peers.
-        let number = self.next_number;
-        self.next_number += 1;
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let started = start_thread(&self.swarm, number, candidate, peer);
         if started.is_ok() {
             self.threads.insert(number, peer);
             // A peer that only takes from us can spoil nothing, so nothing need be known of it.
             if !self.gives_only() {
-                self.known.insert(number, peer);
+                self.known.insert(number, Giver::Peer(peer));
             }
         }
         started

@@ -8,6 +8,8 @@
 //! | a wrong piece, all of it from one peer | this peer has lied | it is banned |
 //! | a wrong piece from several peers | one of them has lied | none is banned; the queue keeps fingerprints of the blocks (stage 11) |
 //! | the same piece, right at last | the peers whose blocks differ have lied | they are banned, and we hang up |
+//!
+//! A hand (stage 13) is judged in the same way. It has no address to ban; it gets nothing more.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,20 +19,22 @@ use crate::s11_work_queue::PeerNumber;
 use crate::s12_session::host::Report;
 use crate::s15_swarm::Event;
 use crate::s15_swarm::ended::Ended;
+use crate::s15_swarm::summary::Giver;
 
 impl TorrentLoop<'_> {
-    /// Handles a report of a peer's session. The session has gone on meanwhile, or has ended.
+    /// Handles a report of a session, or of a hand about a piece. Either has gone on meanwhile, or
+    /// has ended.
     pub(super) fn hear(&mut self, report: Report) {
         match report {
             Report::Choked(address, yes) => (self.event)(Event::Choked(address, yes)),
             Report::PassedOver(address, what) => (self.event)(Event::PassedOver(address, what)),
             Report::Corrupt(piece, by) => {
                 // A peer may be gone by now, and if that was long ago, it may be forgotten.
-                let who: Vec<SocketAddr> =
-                    by.iter().filter_map(|number| self.known.get(number).copied()).collect();
+                let who: Vec<Giver> =
+                    by.iter().filter_map(|number| self.known.get(number).cloned()).collect();
                 // Both must be one: of two peers, one of which is forgotten, the other may be
-                // honest.
-                if let ([_], [address]) = (by.as_slice(), who.as_slice()) {
+                // honest. A hand has taken note of its fault itself.
+                if let ([_], [Giver::Peer(address)]) = (by.as_slice(), who.as_slice()) {
                     // Its session ends on its own. But until we hear of that, the peer must not
                     // come in over another connection.
                     self.ban(*address);
@@ -38,11 +42,15 @@ impl TorrentLoop<'_> {
                 (self.event)(Event::Corrupt(piece, who));
             }
             Report::Lied(piece, number) => {
-                if let Some(address) = self.known.get(&number).copied() {
-                    (self.event)(Event::Lied(piece, address));
-                    self.ban(address);
-                    // The liar's session knows nothing of it: another peer's piece was the proof.
-                    self.hang_up_on_banned();
+                let Some(liar) = self.known.get(&number).cloned() else { return };
+                (self.event)(Event::Lied(piece, liar.clone()));
+                // The liar knows nothing of it: another's piece was the proof.
+                match liar {
+                    Giver::Peer(address) => {
+                        self.ban(address);
+                        self.hang_up_on_banned();
+                    }
+                    Giver::Hand(_) => self.convict_hand(number, piece),
                 }
             }
             // Only reported when nothing is left, and perhaps twice.

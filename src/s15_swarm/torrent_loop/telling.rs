@@ -65,9 +65,12 @@ impl TorrentLoop<'_> {
         // not even for one that hangs in a write to the disk.
         let live = self.swarm.live();
         let flags = || live.values().map(|live| live.stats.flags());
-        let peers: Vec<Supply> = flags().map(PeerFlags::supply).collect();
+        let mut peers: Vec<Supply> = flags().map(PeerFlags::supply).collect();
         let takers = flags().filter(|flags| flags.peer_interested()).count();
         drop(live);
+        // A thread whose connection is not among the live ones has not got that far.
+        let dialing = self.threads.len().saturating_sub(peers.len());
+        peers.extend(self.working_hands().map(|hand| hand.supply()));
         let torrent = self.swarm.torrent.get();
         // Looking at all pieces is worth it only where it matters which are missing. If we only
         // upload, nothing is missing, whatever is not there.
@@ -88,8 +91,7 @@ impl TorrentLoop<'_> {
             gives_at: self.gives_only().then_some(self.swarm.port),
             hope: Hope {
                 known: self.addresses.count(), // those given up as well
-                // A thread whose connection is not among the live ones has not got that far.
-                dialing: self.threads.len().saturating_sub(peers.len()),
+                dialing,
                 dial: self.addresses.next_due(),
                 // As `dial` counts: a peer that is being dialed has a place already.
                 full: self.threads.len() >= self.limits.max_peers,

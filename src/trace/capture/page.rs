@@ -125,8 +125,9 @@ fn rows(fields: &str) -> String {
     out
 }
 
-/// Escapes text for HTML, also between double quotes.
-pub(crate) fn escaped(text: &str) -> String {
+/// Escapes text for HTML and XML, also between quotes. XML has no way at all to write most control
+/// characters: U+FFFD takes their place.
+pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -135,6 +136,9 @@ pub(crate) fn escaped(text: &str) -> String {
             '>' => out += "&gt;",
             '"' => out += "&quot;",
             '\'' => out += "&#39;",
+            '\n' | '\t' => out.push(letter),
+            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            _ if letter.is_control() => out.push('\u{fffd}'),
             _ => out.push(letter),
         }
     }

@@ -19,6 +19,7 @@ use crate::s05_messages::bitfield::Bitfield;
 use crate::s10_storage::{StorageError, Store};
 use crate::s13_peer_sources::source::Given;
 use crate::s15_swarm::{Event, Plan, SwarmError, download};
+use crate::s19_pex::{self, Gossip, PexOffer};
 
 /// Blocks, as (piece, begin, length).
 type Blocks = BTreeSet<(u32, u32, u32)>;
@@ -55,6 +56,15 @@ pub(super) fn run(
     plan.dial = Arc::new(DialOnce(Mutex::new(Some(client))));
     plan.sources = vec![Box::new(Given(script.peer.to_string()))];
     plan.stop = Arc::clone(&stop);
+    if script
+        .ours
+        .extension_handshake
+        .as_ref()
+        .is_some_and(|ours| ours.m.contains_key(s19_pex::NAME))
+    {
+        // There is nobody else to tell the peer of, and nobody whom it names is dialed.
+        plan.extensions.push(Arc::new(PexOffer(Gossip::new(Vec::new))));
+    }
     let (given, mut recorded, peer, program) =
         (script.given.clone(), script.ours.clone(), script.peer, script.client.clone());
     let (over, is_over) = mpsc::channel::<()>();

@@ -63,7 +63,8 @@ pub fn check(input: &[u8]) {
     let ours = Handshake::new(InfoHash(hash.unwrap_or([7; 20])), PeerId([b'a'; 20]));
     let mut dialed = Both(Chunks::new(bytes, &sizes), Vec::new());
     let mut came = Both(Chunks::new(bytes, &sizes), Vec::new());
-    let (one, other) = (exchange(&mut dialed, &ours), answer(&mut came, &ours));
+    let names = ours.info_hash.into();
+    let (one, other) = (exchange(&mut dialed, &ours, &names), answer(&mut came, &ours, &names));
     assert_eq!(one.as_ref().ok(), other.as_ref().ok(), "whoever dials");
     assert!(one.as_ref().map_or(true, |theirs| theirs.info_hash == ours.info_hash
         && theirs.peer_id != ours.peer_id));

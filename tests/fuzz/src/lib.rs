@@ -15,6 +15,7 @@ use piecemeal::s04_handshake::transport::ReadHalf;
 
 pub mod bencode;
 pub mod bitfield;
+pub mod bt_search;
 pub mod capture;
 pub mod explain;
 pub mod extension_handshake;
@@ -26,6 +27,7 @@ pub mod magnet;
 mod memory;
 pub mod metadata_message;
 pub mod metainfo;
+pub mod pex_message;
 pub mod scrape;
 pub mod script;
 pub mod session;
@@ -45,7 +47,7 @@ mod taken;
 pub type Check = fn(&[u8]);
 
 /// All of them, by the names of the programs in `src/bin`.
-pub const TARGETS: [(&str, Check); 18] = [
+pub const TARGETS: [(&str, Check); 20] = [
     ("bencode", bencode::check),
     ("metainfo", metainfo::check),
     ("tracker_answer", tracker_answer::check),
@@ -58,6 +60,8 @@ pub const TARGETS: [(&str, Check); 18] = [
     ("lt_metadata", lt_metadata::check),
     ("udp_packet", udp_packet::check),
     ("scrape", scrape::check),
+    ("pex_message", pex_message::check),
+    ("bt_search", bt_search::check),
     ("explain", explain::check),
     ("capture", capture::check),
     ("http_request", http_request::check),

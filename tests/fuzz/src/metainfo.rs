@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 
 use arbitrary::Unstructured;
 use piecemeal::s01_bencode::encode;
+use piecemeal::s02_metainfo::other_sources::{MAX_NODES, MAX_WEB_SEEDS};
 use piecemeal::s02_metainfo::trackers::{MAX_TIERS, MAX_TRACKERS, MAX_URL_LENGTH};
 use piecemeal::s02_metainfo::{Info, InfoHash, Metainfo};
 
@@ -38,6 +39,8 @@ pub fn check(input: &[u8]) {
             );
             assert!(torrent.trackers().all(|url| (1..=MAX_URL_LENGTH).contains(&url.len())));
             assert!(torrent.tiers.len() <= MAX_TIERS && torrent.trackers().count() <= MAX_TRACKERS);
+            assert!(torrent.web_seeds.iter().all(|url| (1..=MAX_URL_LENGTH).contains(&url.len())));
+            assert!(torrent.web_seeds.len() <= MAX_WEB_SEEDS && torrent.nodes.len() <= MAX_NODES);
         }
         Err(error) => is_printable(error),
     }

@@ -53,7 +53,8 @@ struct Peer {
 impl World {
     fn new(made: Made) -> World {
         let info = Arc::new(Info::from_bytes(&made.info).expect("it is a good torrent"));
-        let queue = WorkQueue::new(Arc::clone(&info), &Bitfield::new(info.piece_count()));
+        let (none, all) = (Bitfield::new(info.piece_count()), Bitfield::full(info.piece_count()));
+        let queue = WorkQueue::new(Arc::clone(&info), &none, &all);
         let store = Memory::of(vec![0; made.content.len()]);
         World {
             made,

@@ -20,6 +20,8 @@ struct ByLines {
     answers: BufReader<ChildStdout>,
     process: Running,
     peer: SocketAddrV4,
+    /// What it last said of each torrent that is not done.
+    said: Vec<String>,
 }
 
 pub(super) fn libtorrent(
@@ -68,7 +70,8 @@ fn start(
         .map_err(|error| error.to_string())?;
     let questions = child.stdin.take().expect("stdin is a pipe");
     let answers = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
-    let mut client = ByLines { questions, answers, process: Running::adopt(child, &log), peer };
+    let process = Running::adopt(child, &log);
+    let mut client = ByLines { questions, answers, process, peer, said: Vec::new() };
     client.torrents()?;
     Ok(Box::new(client))
 }
@@ -83,11 +86,14 @@ impl Driver for ByLines {
         let asked =
             self.questions.write_all(b"\n").and_then(|()| self.answers.read_line(&mut line));
         asked.map_err(|error| format!("{error}: {}", self.last_words()))?;
-        let torrents: Value = serde_json::from_str(&line).map_err(|_| self.last_words())?;
+        let torrents: Vec<Value> = serde_json::from_str(&line).map_err(|_| self.last_words())?;
+        let said = |torrent: &Value| {
+            let said = torrent["said"].as_str().filter(|_| torrent["done"] != true)?;
+            Some(format!("{}: {said}", torrent["info_hash"].as_str()?))
+        };
+        self.said = torrents.iter().filter_map(said).collect();
         Ok(torrents
-            .as_array()
-            .into_iter()
-            .flatten()
+            .iter()
             .map(|torrent| Status {
                 info_hash: torrent["info_hash"].as_str().unwrap_or_default().to_owned(),
                 checking: torrent["checking"] != false,
@@ -99,6 +105,7 @@ impl Driver for ByLines {
     }
 
     fn last_words(&self) -> String {
-        self.process.last_words()
+        let log = self.process.last_words();
+        [log].into_iter().chain(self.said.iter().cloned()).collect::<Vec<_>>().join("\n")
     }
 }

@@ -15,7 +15,7 @@ fn ask(scene: &mut Scene, reply: Reply) -> Result<Outcome, Miss> {
     let tracker = scene.tracker(move |_, _| reply.clone())?;
     let torrent = scene.torrent(2);
     let file = scene.torrent_file(&torrent, &tracker.url())?;
-    let outcome = scene.run(&["peers", &file])?;
+    let outcome = scene.run_bounded(&["peers", &file])?;
     was_asked(&tracker, &outcome)?;
     Ok(outcome)
 }
@@ -44,7 +44,7 @@ pub fn any_byte(scene: &mut Scene) -> Finding {
     ];
     let outcome = ask(scene, Reply::peers(&there))?;
     prints(&outcome, &there).map_err(|miss| {
-        miss.likely(
+        miss.perhaps(
             "cut by count: the dot of a regular expression does not match a newline, and stripping white space cuts a port short",
         )
     })
@@ -65,7 +65,7 @@ pub fn dictionaries(scene: &mut Scene) -> Finding {
     let answer = dict(&[("interval", int(1800)), ("peers", list(&known))]);
     let outcome = ask(scene, Reply::Body(answer))?;
     prints(&outcome, &there).map_err(|miss| {
-        miss.likely("the type of peers tells the two forms apart: a string, or a list")
+        miss.perhaps("the type of peers tells the two forms apart: a string, or a list")
     })
 }
 
@@ -73,7 +73,7 @@ pub fn nobody(scene: &mut Scene) -> Finding {
     let outcome = ask(scene, Reply::peers(&[]))?;
     outcome
         .prints("")
-        .map_err(|miss| miss.likely("the first client of a torrent finds nobody there"))
+        .map_err(|miss| miss.perhaps("the first client of a torrent finds nobody there"))
 }
 
 pub fn failure(scene: &mut Scene) -> Finding {
@@ -111,7 +111,7 @@ pub fn peers6(scene: &mut Scene) -> Finding {
     ]);
     let outcome = ask(scene, Reply::Body(answer))?;
     prints(&outcome, &[v4, v6].concat()).map_err(|miss| {
-        miss.likely(
+        miss.perhaps(
             "peers6 has 18 bytes for each peer; print such an address as [2001:db8::1]:6881",
         )
     })
@@ -127,7 +127,7 @@ pub fn newline(scene: &mut Scene) -> Finding {
     let answer = [&body(&there)[..], b"\n"].concat();
     let outcome = ask(scene, Reply::Body(answer))?;
     prints(&outcome, &there)
-        .map_err(|miss| miss.likely("what follows the value is no reason to stop"))
+        .map_err(|miss| miss.perhaps("what follows the value is no reason to stop"))
 }
 
 pub fn cut(scene: &mut Scene) -> Finding {
@@ -150,13 +150,13 @@ pub fn web_page(scene: &mut Scene) -> Finding {
 pub fn silence(scene: &mut Scene) -> Finding {
     scene.within(7);
     ask(scene, Reply::Silence)?
-        .refuses()
+        .refuses_after_a_wait()
         .map_err(|miss| miss.likely("give the request a time limit; many libraries have none"))
 }
 
 pub fn flood(scene: &mut Scene) -> Finding {
-    ask(scene, Reply::Flood)?
-        .refuses()
+    ask(scene, Reply::Flood)
+        .and_then(|outcome| outcome.refuses())
         .map_err(|miss| miss.likely("stop after a megabyte: no answer is longer"))
 }
 
@@ -171,7 +171,7 @@ pub fn extras(scene: &mut Scene) -> Finding {
     ]);
     let outcome = ask(scene, Reply::Body(answer))?;
     prints(&outcome, &there).map_err(|miss| {
-        miss.likely(
+        miss.perhaps(
             "a warning is no failure, interval may be absent, and other keys are passed over",
         )
     })
@@ -181,6 +181,6 @@ pub fn slowly(scene: &mut Scene) -> Finding {
     let there = few(scene);
     let outcome = ask(scene, Reply::Slowly(body(&there)))?;
     prints(&outcome, &there).map_err(|miss| {
-        miss.likely("one read is not the whole answer: read until the connection ends")
+        miss.perhaps("one read is not the whole answer: read until the connection ends")
     })
 }

@@ -89,7 +89,7 @@ fn download(
     let tracker = scene.tracker_of(&[address])?;
     let file = scene.torrent_file(&torrent, &tracker.url())?;
     let out = scene.path("piece").to_string_lossy().into_owned();
-    let outcome = scene.run(&["download_piece", "-o", &out, &file, &index.to_string()])?;
+    let outcome = scene.run_bounded(&["download_piece", "-o", &out, &file, &index.to_string()])?;
     scene.settle();
     let (recordings, announces) = (Vec::new(), tracker.asked());
     Ok(Run { torrent, index, outcome, hasty: 0, announces, recordings, address })

@@ -4,13 +4,15 @@ use super::described::Described;
 use crate::actors::bencode::{self, Value};
 use crate::actors::recording::Recording;
 use crate::actors::wire;
+use crate::grade::checks::peers::MAX_HEARD;
 use crate::grade::checks::s09::said::messages;
 use crate::grade::miss::Miss;
 
 /// Adds the likely cause, as far as the conversation with a peer shows it. `id` is the peer's
 /// extension id for ut_metadata.
 pub(super) fn explained(miss: Miss, seen: &[Recording], what: &Described, id: u8) -> Miss {
-    let said = seen.iter().filter(|one| !one.is_tracker()).map(Recording::from_client);
+    let peers = seen.iter().filter(|one| !one.is_tracker());
+    let said = peers.map(|one| one.opening(MAX_HEARD));
     // A further connection is no mistake: the one with the most is the conversation.
     match said.max_by_key(Vec::len).filter(|said| !said.is_empty()) {
         None => miss.likely(

@@ -3,6 +3,7 @@
 use crate::actors::recording::Recording;
 use crate::actors::torrent::Torrent;
 use crate::actors::wire;
+use crate::grade::checks::peers::MAX_HEARD;
 use crate::grade::miss::Miss;
 
 /// The most bytes of a block.
@@ -27,7 +28,7 @@ pub(in crate::grade::checks) fn messages(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
 
 /// Returns the requests that a client made of one peer, over all connections.
 pub(in crate::grade::checks) fn requests(seen: &[Recording]) -> Vec<Request> {
-    let said = seen.iter().map(Recording::from_client);
+    let said = seen.iter().map(|one| one.opening(MAX_HEARD));
     said.flat_map(|said| requests_in(&said)).collect()
 }
 
@@ -53,7 +54,7 @@ pub(in crate::grade::checks) fn explained(
 /// Adds the cause that is likely if something was never said.
 pub(in crate::grade::checks) fn unsaid(miss: Miss, seen: &[Recording]) -> Miss {
     let spoken: Vec<&Recording> =
-        seen.iter().filter(|one| !one.is_tracker() && !one.from_client().is_empty()).collect();
+        seen.iter().filter(|one| !one.is_tracker() && !one.is_silent()).collect();
     if spoken.is_empty() {
         return miss.likely(
             "no peer was dialed: its address comes from the command line, or from the tracker",
@@ -72,7 +73,7 @@ pub(in crate::grade::checks) fn unsaid(miss: Miss, seen: &[Recording]) -> Miss {
 
 /// Returns the first mistake in what a client said to a peer.
 fn cause(seen: &Recording, torrent: &Torrent) -> Option<String> {
-    let said = seen.from_client();
+    let said = seen.opening(MAX_HEARD);
     let (handshake, rest) = said.split_at_checked(wire::HANDSHAKE)?;
     if handshake.get(28..48)? != torrent.info_hash {
         return Some("the info hash in the handshake is not the torrent's".to_owned());

@@ -74,9 +74,9 @@ impl Download {
         finding.map_err(|miss| said::explained(miss, &scene.recordings(), &self.torrent))
     }
 
-    /// Says that a file cannot be read.
-    fn missing(&self, scene: &Scene, path: &str, error: &std::io::Error) -> Miss {
-        let miss = Miss::new(format!("OUT/{path} cannot be read: {error}"));
+    /// Says which file cannot be read.
+    fn missing(&self, scene: &Scene, path: &str, miss: Miss) -> Miss {
+        let miss = miss.detail(format!("expected OUT/{path}"));
         if scene.path(format!("{}/{}/{path}", self.out, self.name)).exists() {
             return miss
                 .likely("OUT takes the place of the torrent's name: each path is right below it");
@@ -90,8 +90,8 @@ impl Download {
             return content::is("the file", &self.torrent.content, &scene.output(&self.out)?);
         }
         self.files.iter().try_for_each(|(path, data)| {
-            let found = std::fs::read(scene.path(format!("{}/{path}", self.out)));
-            let found = found.map_err(|error| self.missing(scene, path, &error))?;
+            let found = scene.output(&format!("{}/{path}", self.out));
+            let found = found.map_err(|miss| self.missing(scene, path, miss))?;
             content::is(&format!("OUT/{path}"), data, &found)
         })
     }

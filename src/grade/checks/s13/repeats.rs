@@ -62,7 +62,7 @@ pub fn again(scene: &mut Scene) -> Finding {
     let reply = taken(scene, INTERVAL);
     let on = Announcing::start(scene, move |_, _| reply.clone())?.hear(2).map_err(|miss| {
         miss.detail(format!("the tracker had asked for an announce every {INTERVAL} s"))
-            .likely("after interval seconds announce again, and so on until Ctrl-C")
+            .perhaps("after interval seconds announce again, and so on until Ctrl-C")
     })?;
     let heard = on.announces()?;
     let [_, second, ..] = heard.as_slice() else {
@@ -117,7 +117,7 @@ pub fn comes_back(scene: &mut Scene) -> Finding {
     };
     let on = Announcing::start(scene, answer)?.hear(2).map_err(|miss| {
         miss.detail("the tracker's answer was status 503")
-            .likely("a tracker that fails is no reason to stop: wait, and ask again")
+            .perhaps("a tracker that fails is no reason to stop: wait, and ask again")
     })?;
     let heard = on.announces()?;
     let [_, second, ..] = heard.as_slice() else {

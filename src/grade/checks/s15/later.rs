@@ -39,7 +39,7 @@ pub fn resumed(scene: &mut Scene) -> Finding {
     let blocks = early.iter().map(|piece| torrent.piece(*piece).len().div_ceil(16_384)).sum();
     if !running.wait_for(|_| first.served() >= blocks) {
         let miss = Miss::new(format!("{} of {blocks} blocks were asked for", first.served()));
-        return Err(miss.likely("the first peer has seven of nine pieces: fetch those"));
+        return Err(miss.perhaps("the first peer has seven of nine pieces: fetch those"));
     }
     let given = Instant::now();
     running.wait_for(|_| given.elapsed() > TO_DISK || is_written(scene, &torrent, &early));
@@ -113,12 +113,12 @@ pub fn rare(scene: &mut Scene) -> Finding {
     })?;
     fetch(scene, &torrent, &[peer.address()]).map_err(|miss| {
         if late.is_open() {
-            miss.detail(format!("the peer said `have {rare}` when all others were fetched")).likely(
+            miss.detail(format!("the peer said `have {rare}` when all others were fetched")).perhaps(
                 "a `have` may come at any time: note it, say interested again if you took it back, \
                  and ask for the piece",
             )
         } else {
-            miss.likely(format!(
+            miss.perhaps(format!(
                 "the only peer lacks piece {rare} at first: fetch the others and stay connected, \
                  since it may get that piece too"
             ))
@@ -148,7 +148,7 @@ pub fn end_game(scene: &mut Scene) -> Finding {
             slow.served(),
             fast.served()
         ))
-        .likely(
+        .perhaps(
             "one peer needs 8 s for a block, and the other one has nothing left to do: ask it \
                  for the missing blocks too (the end game)",
         )

@@ -21,18 +21,26 @@ const BLOCK: usize = 1_000;
 /// Downloads from one limited peer, then from three of them.
 pub fn ratio(scene: &mut Scene) -> Finding {
     let (mut one, mut three) = (Duration::MAX, Duration::MAX);
-    for _ in 0..TRIES {
+    let mut tries = 0;
+    loop {
         // Whatever else the machine does makes a run longer, and never shorter.
-        one = one.min(time(scene, 1)?);
-        three = three.min(time(scene, 3)?);
+        one = one.min(time(scene, 1)?.0);
+        let (of_three, givers) = time(scene, 3)?;
+        three = three.min(of_three);
+        tries += 1;
         if one.as_secs_f64() >= WANTED * three.as_secs_f64() {
             return Ok(());
         }
+        // A client that asks only one of them is not faster the next time.
+        if tries == TRIES || givers == 1 {
+            break;
+        }
     }
     let ratio = one.as_secs_f64() / three.as_secs_f64().max(0.001);
+    let tries = if tries == 1 { "one try".to_owned() } else { format!("{tries} tries") };
     let miss = Miss::new(format!("three peers are {ratio:.2} times as fast as one of them"))
         .instead(
-            format!("{WANTED} times, in {TRIES} tries"),
+            format!("{WANTED} times, in {tries}"),
             format!("{:.2} s with one, {:.2} s with three", one.as_secs_f64(), three.as_secs_f64()),
         );
     Err(miss.likely(
@@ -42,8 +50,8 @@ pub fn ratio(scene: &mut Scene) -> Finding {
 }
 
 /// Returns the time from the first block of a download to the last one, so that the time for the
-/// start of a program is not in it.
-fn time(scene: &mut Scene, peers: usize) -> Result<Duration, Miss> {
+/// start of a program is not in it, and how many peers gave something.
+fn time(scene: &mut Scene, peers: usize) -> Result<(Duration, usize), Miss> {
     // Of several blocks each: a peer's first block comes at once, and the others one by one.
     let torrent = scene.torrent_of(131_072, 12 * 131_072);
     let mut seeds = Vec::new();
@@ -63,7 +71,9 @@ fn time(scene: &mut Scene, peers: usize) -> Result<Duration, Miss> {
         (Some(first.map_or(at, |first| at.min(first))), last.max(Some(at)))
     });
     match (first, last) {
-        (Some(first), Some(last)) => Ok(last - first),
+        (Some(first), Some(last)) => {
+            Ok((last - first, seeds.iter().filter(|seed| seed.served() > 0).count()))
+        }
         _ => Err(Miss::new("no block was asked for")),
     }
 }

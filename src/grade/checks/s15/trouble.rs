@@ -15,7 +15,7 @@ pub fn one_dies(scene: &mut Scene) -> Finding {
     let torrent = scene.torrent(6);
     let served = scene.dice.length(2, 4);
     beside(scene, &torrent, Blocks::CloseAfter(served), |miss| {
-        miss.likely(format!(
+        miss.perhaps(format!(
             "a peer hung up after {served} blocks: the piece that it was to give goes back, and the \
              other peer, which has all pieces, is asked for it"
         ))
@@ -26,7 +26,7 @@ pub fn one_dies(scene: &mut Scene) -> Finding {
 pub fn one_lies(scene: &mut Scene) -> Finding {
     let torrent = scene.torrent(6);
     beside(scene, &torrent, Blocks::Corrupt, |miss| {
-        miss.likely(
+        miss.perhaps(
             "one peer's blocks are wrong: a piece whose SHA-1 is wrong goes back, and its peer is \
              asked no more; the other has every piece",
         )
@@ -38,7 +38,7 @@ pub fn falls_silent(scene: &mut Scene) -> Finding {
     let torrent = scene.torrent(6);
     let served = scene.dice.length(1, 3);
     beside(scene, &torrent, Blocks::SilentAfter(served), |miss| {
-        miss.likely(format!(
+        miss.perhaps(format!(
             "a peer gave {served} blocks, and then nothing more, without hanging up: what it owes \
              is asked of the other peer, after some seconds at the latest"
         ))
@@ -58,13 +58,17 @@ fn beside(
     let plan = scene.plan(torrent).once(bad.mischief());
     let good = scene.peer(plan)?;
     fetch(scene, torrent, &[bad.address(), good.address()]).map_err(|miss| {
-        if bad.mischief().is_open() { cause(miss) } else { never_asked(miss, &bad) }
+        match bad.mischief().is_open() {
+            true => cause(miss),
+            false if good.talks().is_empty() => miss,
+            false => never_asked(miss, &bad),
+        }
     })
 }
 
-/// Blames the client for waiting for one peer while another would give.
+/// Blames a client that is connected to one peer for waiting for it while another would give.
 fn never_asked(miss: Miss, other: &FakePeer) -> Miss {
-    miss.likely(match other.talks().is_empty() {
+    miss.perhaps(match other.talks().is_empty() {
         true => {
             "two peers are there, and the first one of the tracker's list was never connected to: \
              talk to all of them at once"
@@ -83,7 +87,7 @@ pub fn one_is_silent(scene: &mut Scene) -> Finding {
     let silent = scene.peer(plan)?;
     let good = scene.seed(&torrent)?;
     fetch(scene, &torrent, &[silent.address(), good.address()]).map_err(|miss| {
-        miss.likely(
+        miss.perhaps(
             "one peer accepts the connection and never answers the handshake: give each peer a \
              thread of its own, and each handshake a time limit",
         )
@@ -97,7 +101,7 @@ pub fn one_chokes(scene: &mut Scene) -> Finding {
     let choking = scene.peer(plan)?;
     let good = scene.seed(&torrent)?;
     fetch(scene, &torrent, &[choking.address(), good.address()]).map_err(|miss| {
-        miss.likely(match choking.talks().iter().any(|talk| talk.choked_requests > 0) {
+        miss.perhaps(match choking.talks().iter().any(|talk| talk.choked_requests > 0) {
             true => {
                 "a peer that chokes you answers no request: wait for its unchoke, and let the \
                  others fetch meanwhile"

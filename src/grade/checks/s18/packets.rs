@@ -26,8 +26,9 @@ pub fn lost(scene: &mut Scene) -> Finding {
             if first { Vec::new() } else { book.deeds(packet) }
         })?;
         prints(&asked.outcome, &there).map_err(|miss| {
-            miss.detail(format!("the first packet with {name} was lost, on purpose"))
-                .likely("nobody but you notices a loss in UDP: when no answer comes, send it again")
+            miss.detail(format!("the first packet with {name} was lost, on purpose")).perhaps(
+                "nobody but you notices a loss in UDP: when no answer comes, send it again",
+            )
         })?;
     }
     Ok(())
@@ -89,7 +90,7 @@ pub fn short(scene: &mut Scene) -> Finding {
         })?;
         prints(&asked.outcome, &there).map_err(|miss| {
             miss.detail(format!("before the answer came a packet of {length} bytes"))
-                .likely("look at a packet's length before its fields, and pass over a short one")
+                .perhaps("look at a packet's length before its fields, and pass over a short one")
         })?;
     }
     between(scene, wrong, "an answer to connect has 16 bytes, and one to announce 20 at least")
@@ -102,7 +103,7 @@ pub fn twice(scene: &mut Scene) -> Finding {
         [deeds.clone(), deeds].concat()
     })?;
     prints(&asked.outcome, &there).map_err(|miss| {
-        miss.detail("each answer came twice").likely(
+        miss.detail("each answer came twice").perhaps(
             "the second answer to connect arrives while you wait for that to the announce: compare the transaction id, and the action",
         )
     })
@@ -120,7 +121,7 @@ pub fn error(scene: &mut Scene) -> Finding {
     asked
         .outcome
         .refuses()
-        .map_err(|miss| miss.likely("action 3 is an error; its text follows"))?;
+        .map_err(|miss| miss.perhaps("action 3 is an error; its text follows"))?;
     let told = String::from_utf8_lossy(&asked.outcome.stderr).contains(&word);
     ensure(told, || {
         Miss::new("the tracker's reason is not on stderr")
@@ -134,7 +135,7 @@ pub fn silence(scene: &mut Scene) -> Finding {
     scene.within(PATIENCE);
     let Asked { outcome, .. } = ask(scene, |_, _| Vec::new())?;
     outcome
-        .refuses()
+        .refuses_after_a_wait()
         .map_err(|miss| miss.likely("set a time limit: sending again has to end at some point"))
 }
 
@@ -144,6 +145,6 @@ pub fn many(scene: &mut Scene) -> Finding {
     let asked = ask(scene, move |packet, _| book.deeds(packet))?;
     prints(&asked.outcome, &there).map_err(|miss| {
         miss.detail("the answer has 1220 bytes")
-            .likely("a packet that is longer than your buffer is cut, without a word: take 64 KiB")
+            .perhaps("a packet that is longer than your buffer is cut, without a word: take 64 KiB")
     })
 }

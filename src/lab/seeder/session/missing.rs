@@ -3,21 +3,14 @@
 use std::time::{Duration, Instant};
 
 use super::{LULL, Session};
+use crate::actors::Order;
 use crate::lab::hints::{self, Mistake};
 use crate::lab::seeder::end::SHORTEST_WAIT;
-use crate::lab::seeder::quirk::Quirk;
 use crate::s01_bencode::counted;
 use crate::s08_metadata::METADATA_PIECE_LENGTH;
 
 /// A client that leaves later after its last message has probably no timeout, and its reasons.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
-/// Whether the peer is still there.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Still {
-    Waits,
-    HasLeft,
-}
 
 /// What the peer has done so far, as far as it says what is missing.
 #[derive(Default)]
@@ -40,8 +33,8 @@ impl Session<'_> {
     /// Notes a silence, once each.
     pub(super) fn silence(&mut self, begun: &[u8]) {
         let (kind, what, see) = if begun.is_empty() {
-            let Some((kind, what, see)) = self.missing(Still::Waits) else { return };
-            (kind, format!("it {what}"), see)
+            let Some(missing) = self.missing(false) else { return };
+            missing
         } else {
             ("unfinished", hints::unfinished(begun), hints::MESSAGES)
         };
@@ -57,20 +50,19 @@ impl Session<'_> {
         if !(SHORTEST_WAIT..LONGEST_WAIT).contains(&waited) {
             return;
         }
-        if let Some((kind, what, see)) =
-            self.missing(Still::HasLeft).or_else(|| self.metadata_missing())
-        {
-            let what = format!("it hung up after {} s; it {what}", waited.as_secs());
+        if let Some((kind, what, see)) = self.missing(true).or_else(|| self.metadata_missing()) {
+            let what = format!("it hung up after {} s; {what}", waited.as_secs());
             self.log.mistake(Mistake::new(kind, what, see));
         }
     }
 
-    /// Returns what we wait for: the kind of mistake, a sentence about `it`, and a chapter.
-    fn missing(&self, still: Still) -> Option<(&'static str, String, &'static str)> {
+    /// Returns what we wait for, or have waited for if the peer has left: the kind of mistake, a
+    /// sentence, and a chapter.
+    fn missing(&self, has_left: bool) -> Option<(&'static str, String, &'static str)> {
         let Partner { interested, unchoked_us, asked, forgotten, .. } = self.partner;
         if forgotten > 0 && !self.choking {
             let what = format!(
-                "lost {} to a choke, and has not asked again after unchoke",
+                "it lost {} to a choke, and has not asked again after unchoke",
                 counted(forgotten, "request")
             );
             return Some(("not again", what, hints::PIECES));
@@ -79,31 +71,23 @@ impl Session<'_> {
             return None;
         }
         if !self.choking {
-            let asks = if still == Still::Waits { "asks" } else { "asked" };
-            return Some((
-                "no request",
-                format!("was unchoked, and {asks} for nothing"),
-                hints::PIECES,
-            ));
+            return Some(("no request", hints::no_request(has_left), hints::PIECES));
         }
         let unchoke = if unchoked_us { "; its unchoke only lets us ask it" } else { "" };
-        let is_not = if still == Still::Waits { "is not" } else { "was never" };
-        let what = format!(
-            "{is_not} interested: to get blocks, send interested and wait for unchoke{unchoke}"
-        );
+        let what = hints::not_interested(has_left) + unchoke;
         // Nobody is interested in a seeder that has said nothing of its pieces, or has none.
-        let offers = self.quirk != Some(Quirk::NoBitfield) && self.has.iter().next().is_some();
+        let offers = self.holding.plan.order != Order::NoBitfield && self.holding.has.count() > 0;
         (offers && !interested).then_some(("no interest", what, hints::PIECES))
     }
 
     /// Returns what a client may have missed that was given metadata and did not go on.
     fn metadata_missing(&self) -> Option<(&'static str, String, &'static str)> {
         let given = self.partner.metadata_given;
-        let all = self.content.metadata.len().div_ceil(METADATA_PIECE_LENGTH);
+        let all = self.holding.content.metadata.len().div_ceil(METADATA_PIECE_LENGTH);
         let what = match given {
             _ if given == 0 || self.given > 0 || self.partner.interested => return None,
-            _ if given < all => format!("had asked for {given} of the {all} pieces of the metadata"),
-            _ => "was given all the metadata: in a message the bytes begin right after the dictionary, and total_size counts all pieces together".to_owned(),
+            _ if given < all => format!("it had asked for {given} of the {all} pieces of the metadata"),
+            _ => "it was given all the metadata: in a message the bytes begin right after the dictionary, and total_size counts all pieces together".to_owned(),
         };
         Some(("metadata wait", what, hints::METADATA))
     }

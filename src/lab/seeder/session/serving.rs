@@ -4,34 +4,39 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::{BATCH, CHOKE_TIME, MAX_UNSENT, Session};
+use crate::actors::twists::noise;
+use crate::actors::{Blocks, Metadata};
 use crate::lab::hints;
 use crate::lab::seeder::Fault;
 use crate::lab::seeder::end::End;
 use crate::lab::seeder::outgoing::Sent;
-use crate::lab::seeder::quirk::Quirk;
 use crate::s05_messages::{Message, Request};
-use crate::s07_extension::{EXTENDED, encode_extended};
-use crate::s08_metadata::NAME;
+use crate::s07_extension::encode_extended;
 use crate::s08_metadata::message::MetadataMessage;
+use crate::s08_metadata::{METADATA_PIECE_LENGTH, NAME};
+use crate::s19_pex;
 
 impl Session<'_> {
     /// Fills the next batch of blocks. With a rate limit it is a single block, since nothing
     /// else can be sent before it is out.
     pub(super) fn fill(&mut self) -> Result<(), End> {
+        let plan = &self.holding.plan;
         let batch = if self.seeder.rate.is_limited() { 1 } else { BATCH };
         while self.blocks.count() < batch
             && let Some(request) = self.next_request()
         {
-            if self.given > 0 {
-                match self.quirk {
-                    Some(Quirk::HangUp) if self.blocks.is_empty() => return Err(End::Quirk),
-                    Some(Quirk::HangUp) => {
-                        self.queue.push_front(request);
-                        break;
+            match plan.blocks {
+                Blocks::CloseAfter(count) if self.given >= count => {
+                    if self.blocks.is_empty() {
+                        return Err(End::Quirk);
                     }
-                    Some(Quirk::Mute | Quirk::Giant) => continue,
-                    _ => {}
+                    self.queue.push_front(request);
+                    break;
                 }
+                Blocks::SilentAfter(count) | Blocks::SayAfter(count, _) if self.given >= count => {
+                    continue;
+                }
+                _ => {}
             }
             let number = self.seeder.begun.fetch_add(1, Ordering::Relaxed);
             if matches!(self.seeder.fault, Fault::Dies { after_blocks } if number >= after_blocks) {
@@ -54,49 +59,35 @@ impl Session<'_> {
                 self.choke();
                 self.unchoke_at = Some(Instant::now() + CHOKE_TIME);
             }
-            match self.quirk {
-                Some(Quirk::ChokeForever) => self.choke(),
-                Some(Quirk::Giant) => self.messages.extend([0x80, 0, 0, 0, 7]),
-                Some(Quirk::Noise) => self.noise(),
+            match &plan.blocks {
+                Blocks::ChokeAfter(count, _) if self.given == *count => self.choke(),
+                Blocks::SayAfter(count, raw) if self.given == *count => self.queue_encoded(raw),
                 _ => {}
+            }
+            if plan.noise {
+                self.queue_encoded(&noise());
             }
         }
         Ok(())
     }
 
     fn next_request(&mut self) -> Option<Request> {
-        match self.quirk {
-            Some(Quirk::Backwards) => self.queue.pop_back(),
+        match self.holding.plan.blocks {
+            Blocks::Backwards => self.queue.pop_back(),
             _ => self.queue.pop_front(),
         }
     }
 
-    /// Adds the block that was asked for to those on their way, and what else the quirk gives.
+    /// Adds what the plan makes of a block to what is on its way.
     fn give(&mut self, Request { index, begin, length }: Request) {
-        let offset =
-            u64::from(index) * u64::from(self.content.info.piece_length) + u64::from(begin);
+        let content = &self.holding.content;
+        let offset = u64::from(index) * u64::from(content.info.piece_length) + u64::from(begin);
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let content = self.content;
         let block =
             content.data.get(start..start.saturating_add(length as usize)).unwrap_or_default();
-        let piece = |index, begin, block: &[u8], session: &mut Self| {
-            let message = Message::Piece { index, begin, block };
-            session.blocks.add(&message, block.len() as u32);
-            session.log.sent(&message);
-        };
-        match self.quirk {
-            // No request begins at such an offset.
-            Some(Quirk::Unasked) => piece(index, begin + 1, &[0xaa; 100], self),
-            Some(Quirk::NoSuchPiece) => piece(u32::MAX, begin, &[0xaa; 100], self),
-            Some(Quirk::Twice) => piece(index, begin, block, self),
-            _ => {}
-        }
-        match self.quirk {
-            Some(Quirk::TooLong) => piece(index, begin, &[block, &[0]].concat(), self),
-            Some(Quirk::TooShort) => {
-                piece(index, begin, block.split_last().map_or(block, |(_, rest)| rest), self);
-            }
-            _ => piece(index, begin, block, self),
+        for message in self.holding.plan.blocks.messages(index, begin, block) {
+            self.log.sent(&message);
+            self.blocks.add(&message);
         }
         self.log.gives(index);
     }
@@ -108,14 +99,6 @@ impl Session<'_> {
         self.partner.forgotten += self.queue.len();
         self.queue.clear();
         self.choking = true;
-    }
-
-    /// Queues messages that a client passes over.
-    fn noise(&mut self) {
-        self.queue_message(&Message::KeepAlive);
-        self.queue_message(&Message::Unknown { id: 77, payload: b"what is this" });
-        self.queue_message(&Message::Unknown { id: EXTENDED, payload: b"\x63d1:xi1ee" });
-        self.queue_message(&Message::Port { port: 6881 });
     }
 
     /// Counts a batch that was sent whole.
@@ -133,42 +116,46 @@ impl Session<'_> {
 
     /// Answers a message of the extension protocol.
     pub(super) fn extended(&mut self, payload: &[u8]) -> Result<(), End> {
-        let size = self.content.metadata.len();
+        let metadata = &self.holding.content.metadata;
         let offered = self.extensions.our_id(NAME);
-        if let Some(ours) = offered
-            && let Some(mistake) = hints::extended(payload, ours, &self.extensions.theirs, size)
+        // It may also name its other peers. Nobody here wants to know.
+        let is_pex = payload.first().copied() == self.extensions.our_id(s19_pex::NAME);
+        if let Some(ours) = offered.filter(|_| !is_pex)
+            && let Some(mistake) =
+                hints::extended(payload, ours, &self.extensions.theirs, metadata.len())
         {
             self.log.mistake(mistake);
         }
         let mut answer = Vec::new();
         self.extensions.hear(payload, &mut answer)?;
         if answer.is_empty() {
+            // After its extension handshake it may hear of the other seeders.
+            let mut news = Vec::new();
+            self.extensions.tick(Instant::now(), &mut news);
+            self.queue_encoded(&news);
             return Ok(());
         }
-        match self.quirk {
-            Some(Quirk::MetaSilent) => answer.clear(),
-            Some(Quirk::MetaReject) => answer = self.reject(payload),
-            Some(Quirk::MetaCorrupt) => {
-                answer.iter_mut().rev().take(1).for_each(|last| *last ^= 0x55)
-            }
-            _ => self.partner.metadata_given += 1,
+        match self.holding.plan.metadata {
+            Metadata::Good | Metadata::None | Metadata::Size(_) => self.partner.metadata_given += 1,
+            _ => answer = self.twisted(payload),
         }
-        if let Some(payload) = answer.get(5..) {
-            self.log.sent(&Message::Unknown { id: EXTENDED, payload });
-        }
-        self.messages.append(&mut answer);
+        self.queue_encoded(&answer);
         if self.messages.len() > MAX_UNSENT { Err(End::TooMany) } else { Ok(()) }
     }
 
-    /// Returns the encoded refusal of a request for a piece of the info dictionary.
-    fn reject(&self, payload: &[u8]) -> Vec<u8> {
-        let mut answer = Vec::new();
+    /// Returns the encoded answer that the plan has for a request for metadata.
+    fn twisted(&self, payload: &[u8]) -> Vec<u8> {
+        let mut encoded = Vec::new();
         let asked = payload.get(1..).and_then(|rest| MetadataMessage::decode(rest).ok());
         if let (Some(MetadataMessage::Request { piece }), Some(id)) =
             (asked, self.extensions.theirs.id(NAME))
         {
-            encode_extended(id, &MetadataMessage::Reject { piece }.encode(), &mut answer);
+            let all = &self.holding.content.metadata;
+            let data = all.chunks(METADATA_PIECE_LENGTH).nth(piece.0 as usize).unwrap_or_default();
+            let (piece, size) = (i64::from(piece.0), all.len() as i64);
+            let answer = self.holding.plan.metadata.answer(piece, size, data.to_vec());
+            answer.iter().for_each(|answer| encode_extended(id, answer, &mut encoded));
         }
-        answer
+        encoded
     }
 }

@@ -1,0 +1,371 @@
+//! Stage 19: peers tell each other about their peers.
+//!
+//! A tracker knows everybody, so everybody depends on it. Peer exchange needs nobody in the middle.
+//! Each peer tells those that it is connected to whom else it is connected to, and then, once a
+//! minute, what has changed. So one address is enough to find a swarm, even if its tracker is gone.
+//!
+//! * **Run it:** `piecemeal pex_peers lab/sample.torrent 127.0.0.2:6881`
+//! * **Spec:** BEP 11, 27; **chapter:** `docs/19-pex.md`
+//! * **Builds on:** [`Extension`] and [`Offer`] from stage 7, [`PeerSource`] from stage 13,
+//!   [`Watch`] from stage 15
+//!
+//! # Who tells whom
+//! ```text
+//!   a session's thread                            another session's thread
+//!     UtPex  <-- message: "I have met .7, .8"       UtPex  --> message: "I have met .2"
+//!       |                                             ^
+//!       +--> Gossip --> NamedPeers --> the swarm --> Watch
+//!            one for all sessions        dials .7     who is connected now
+//! ```
+//! # What one peer is told
+//! | second | connected to us | it has been told of | the message |
+//! |---|---|---|---|
+//! | 0 | A, B | | A and B are added |
+//! | 20 | A, B, C | A, B | none: there is one a minute |
+//! | 60 | B, C, D | A, B | C and D are added, A is dropped |
+//! | 120 | B, C, D | B, C, D | none: nothing has changed, so we look again soon |
+//! | 130 | B, C | B, C, D | D is dropped |
+//!
+//! # Decisions
+//! * **Only what we have seen ourselves is told on.** A peer is named to others once its handshake
+//!   with us is done, not because somebody named it. So an invented address goes no farther than
+//!   one step.
+//! * **What a peer was told is remembered for each peer,** in a set of addresses. The difference to
+//!   who is connected now is the next message.
+//! * **The port is the one at which a peer listens,** from its extension handshake (`p`). The one
+//!   that it has dialed us from leads nowhere.
+//! * **A peer far away is not told who is near us.** It could not reach 192.168.1.7, and it need
+//!   not know of it.
+//! * **One peer cannot fill the address book:** 200 addresses a message, a message in 30 s, 100
+//!   addresses from one IP, however often it connects. What it says that others are gone is not
+//!   believed.
+//! * **Left out:** holes through routers (BEP 55), for which flag 3 is.
+
+#![warn(clippy::indexing_slicing)] // decodes what strangers send
+
+pub mod message;
+pub mod one_peer;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use self::message::{PexFlags, PexMessage};
+use crate::s01_bencode::counted;
+use crate::s03_tracker::PeerId;
+use crate::s03_tracker::reach::{NamedBy, Reach};
+use crate::s04_handshake::origin::Origin;
+use crate::s05_messages::connection::Connection;
+use crate::s07_extension::BoxError;
+use crate::s07_extension::extension::{Extension, Offer, Reply};
+use crate::s13_peer_sources::signals::Wake;
+use crate::s13_peer_sources::source::{NamedPeers, PeerSource, SourceHandle};
+use crate::s15_swarm::Plan;
+use crate::s15_swarm::view::Watch;
+
+/// The extension's name in `m`.
+pub const NAME: &str = "ut_pex";
+/// The shortest time between two messages to one peer.
+pub const INTERVAL: Duration = Duration::from_secs(60);
+/// The time after which we look again, as long as a peer has been told of nobody. An idle session
+/// sleeps for two seconds, so it looks each time that it wakes up.
+const LOOK_SOON: Duration = Duration::from_secs(1);
+/// The same, once it has been told of somebody. A look is a pass over all peers, and each of a
+/// thousand peers takes one.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// How long the source waits at a time. It does nothing in between.
+const LONG: Duration = Duration::from_secs(3600);
+/// The shortest time between two messages of one peer that are both read. Real clients wait for a
+/// minute or more; half of that leaves room for a clock that is wrong.
+pub const MIN_INTERVAL: Duration = Duration::from_secs(30);
+/// The most peers that are added, and the most that are dropped, in a message of ours. The others
+/// follow a minute later.
+pub const MAX_TOLD: usize = 50;
+/// The most addresses that are taken from one IP. The address book has room for twenty times as
+/// many.
+pub const MAX_NAMED: usize = 100;
+/// The most IPs from which addresses are taken. A thousand have named enough.
+const MAX_ORIGINS: usize = 1_000;
+
+/// A peer that we are connected to, as others are told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Neighbor {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its peer id.
+    pub peer_id: PeerId,
+    /// What else is said of it.
+    pub flags: PexFlags,
+}
+
+/// What all sessions of a torrent share: who is connected, and where to take what peers name.
+pub struct Gossip {
+    /// Returns the peers that we are connected to, and at which others can reach them.
+    neighbors: Box<dyn Fn() -> Vec<Neighbor> + Send + Sync>,
+    /// Whether the torrent is known to be private. Then nobody is told of anybody (BEP 27).
+    is_private: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Where the addresses go that peers name.
+    book: Mutex<Book>,
+}
+
+/// The way into the address book, and the share of it that each IP has had.
+#[derive(Default)]
+struct Book {
+    way: Way,
+    shares: HashMap<Origin, usize>,
+}
+
+/// The way into the address book.
+#[derive(Default)]
+enum Way {
+    /// There is none: nobody wants addresses, or the download is over.
+    #[default]
+    Closed,
+    /// The source's thread does not run yet. A peer may be faster, and it names each address once,
+    /// so what it says is kept.
+    NotYet(Vec<(SocketAddr, Vec<SocketAddr>)>),
+    /// The source runs.
+    Open(NamedPeers),
+}
+
+impl Gossip {
+    /// Starts with a function that returns the peers that we are connected to. What peers name is
+    /// dropped, until there is a [`PexSource`] that wants it.
+    pub fn new(neighbors: impl Fn() -> Vec<Neighbor> + Send + Sync + 'static) -> Arc<Gossip> {
+        let (neighbors, is_private) = (Box::new(neighbors), Box::new(|| false));
+        Arc::new(Gossip { neighbors, is_private, book: Mutex::default() })
+    }
+
+    /// The peers are those of a download.
+    fn of(watch: &Arc<Watch>) -> Arc<Gossip> {
+        let (sees, knows) = (Arc::clone(watch), Arc::clone(watch));
+        let neighbors = Box::new(move || connected(&sees));
+        let is_private = Box::new(move || knows.is_private());
+        Arc::new(Gossip { neighbors, is_private, book: Mutex::default() })
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Passes on addresses that a peer has named, as far as the share of its IP goes.
+    fn heard(&self, peer: SocketAddr, mut addresses: Vec<SocketAddr>) {
+        let mut book = self.book();
+        addresses.truncate(book.share(Origin::of(peer.ip()), addresses.len()));
+        match &mut book.way {
+            Way::Closed => {}
+            Way::NotYet(kept) => kept.push((peer, addresses)),
+            Way::Open(named) => {
+                let named = named.clone();
+                drop(book);
+                report(&named, peer, addresses);
+            }
+        }
+    }
+}
+
+impl Book {
+    /// Takes this much of an IP's share of the address book, or what is left of it.
+    fn share(&mut self, of: Origin, wanted: usize) -> usize {
+        if self.shares.len() >= MAX_ORIGINS && !self.shares.contains_key(&of) {
+            return 0;
+        }
+        let had = self.shares.entry(of).or_default();
+        let taken = wanted.min(MAX_NAMED - *had);
+        *had += taken;
+        taken
+    }
+}
+
+/// Reports the addresses that a peer has named. How far away the peer is decides which of them may
+/// be dialed.
+fn report(named: &NamedPeers, peer: SocketAddr, addresses: Vec<SocketAddr>) {
+    if !addresses.is_empty() {
+        named.say(format!("{peer} names {}", counted(addresses.len(), "peer")));
+        named.found(NamedBy::Peer(Reach::of(peer.ip())), addresses);
+    }
+}
+
+/// Adds peer exchange to a download: an extension that is offered to each peer, and a source, which
+/// the address book takes for one like a tracker.
+pub fn plug(plan: &mut Plan) {
+    let gossip = Gossip::of(&plan.watch);
+    plan.extensions.push(Arc::new(PexOffer(Arc::clone(&gossip))));
+    plan.sources.push(Box::new(PexSource::new(gossip)));
+}
+
+/// Returns the peers of a running download that can be told to others.
+///
+/// | the peer | is named |
+/// |---|---|
+/// | we have dialed it | by that address, as one that can be reached |
+/// | it has dialed us, and has said where it listens | by that port |
+/// | it has dialed us, and has not | not at all |
+fn connected(watch: &Watch) -> Vec<Neighbor> {
+    let peers = watch.peers().into_iter().filter(|peer| peer.listens);
+    peers
+        .map(|peer| Neighbor {
+            address: peer.address,
+            peer_id: peer.peer_id,
+            flags: PexFlags::default()
+                .with(PexFlags::SEED, peer.is_seed)
+                .with(PexFlags::REACHABLE, peer.dialed),
+        })
+        .collect()
+}
+
+/// Offers peer exchange to each peer.
+pub struct PexOffer(pub Arc<Gossip>);
+
+impl Offer for PexOffer {
+    fn open(&self, peer: &Connection) -> Option<Box<dyn Extension>> {
+        let gossip = Arc::clone(&self.0);
+        // From a magnet link, we may learn only after this that the torrent is private.
+        (!(gossip.is_private)()).then(|| {
+            Box::new(UtPex::new(gossip, peer.peer, peer.theirs.peer_id)) as Box<dyn Extension>
+        })
+    }
+}
+
+/// The source of the peers that peers have named. It has nothing to do but wait: they are reported
+/// from the threads of the sessions that hear of them.
+pub struct PexSource(Arc<Gossip>);
+
+impl PexSource {
+    /// Makes the source. From here on, what peers name is kept for it.
+    pub fn new(gossip: Arc<Gossip>) -> PexSource {
+        gossip.book().way = Way::NotYet(Vec::new());
+        PexSource(gossip)
+    }
+}
+
+impl PeerSource for PexSource {
+    fn name(&self) -> String {
+        "peer exchange".to_owned()
+    }
+
+    fn run(self: Box<Self>, mut handle: SourceHandle) -> Result<(), BoxError> {
+        let named = handle.named();
+        let way = mem::replace(&mut self.0.book().way, Way::Open(named.clone()));
+        if let Way::NotYet(kept) = way {
+            kept.into_iter().for_each(|(peer, addresses)| report(&named, peer, addresses));
+        }
+        while handle.wait(LONG) != Wake::Stop {}
+        Ok(())
+    }
+
+    /// Whoever has no peer hears of none.
+    fn is_passive(&self) -> bool {
+        true
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
+}
+
+impl Drop for PexSource {
+    /// The way into the book leads through the swarm, which has us among its offers: a circle that
+    /// nobody would free.
+    fn drop(&mut self) {
+        *self.0.book() = Book::default();
+    }
+}
+
+/// Peer exchange with one peer.
+pub struct UtPex {
+    gossip: Arc<Gossip>,
+    /// The other end of the connection.
+    peer: SocketAddr,
+    peer_id: PeerId,
+    /// The peers that it has been told of, and that are still connected as far as it knows.
+    told: BTreeSet<SocketAddr>,
+    /// When we next check whether there is something to tell. At once, if never before.
+    next: Option<Instant>,
+    /// When its last message came that was read.
+    heard: Option<Instant>,
+}
+
+impl UtPex {
+    /// Begins with a peer that has been told nothing.
+    pub fn new(gossip: Arc<Gossip>, peer: SocketAddr, peer_id: PeerId) -> UtPex {
+        let (told, next, heard) = Default::default();
+        UtPex { gossip, peer, peer_id, told, next, heard }
+    }
+
+    /// Returns what has changed since the last message, or `None` if nothing has. After this, the
+    /// peer counts as told.
+    fn news(&mut self) -> Option<PexMessage> {
+        // A peer is not told of itself, nor of peers that it could not reach.
+        let away = Reach::of(self.peer.ip());
+        let connected: BTreeMap<SocketAddr, PexFlags> = (self.gossip.neighbors)()
+            .into_iter()
+            .filter(|other| other.peer_id != self.peer_id && other.address != self.peer)
+            .filter(|other| Reach::of(other.address.ip()) >= away)
+            .map(|other| (other.address, other.flags))
+            .collect();
+        // The difference of two sets, instead of a list of events: what has come and gone in
+        // between needs no memory.
+        let new = connected.iter().filter(|(address, _)| !self.told.contains(address));
+        let added: Vec<_> = new.take(MAX_TOLD).map(|(address, flags)| (*address, *flags)).collect();
+        let gone = self.told.iter().filter(|address| !connected.contains_key(address));
+        let dropped: Vec<_> = gone.take(MAX_TOLD).copied().collect();
+        // Those for which the message has no room count as not told yet, or as not gone yet.
+        self.told.extend(added.iter().map(|(address, _)| *address));
+        for address in &dropped {
+            self.told.remove(address);
+        }
+        let is_news = !(added.is_empty() && dropped.is_empty());
+        is_news.then_some(PexMessage { added, dropped, passed_over: Vec::new() })
+    }
+
+    /// Reads a message that came at this time. Returns the addresses that it names.
+    pub fn read(&mut self, payload: &[u8], now: Instant, reply: &mut Reply) -> Vec<SocketAddr> {
+        if self.heard.is_some_and(|heard| now < heard + MIN_INTERVAL) {
+            let note = "a ut_pex message came less than 30 s after the one before it";
+            reply.passed_over.push(note.to_owned());
+            return Vec::new();
+        }
+        // A broken message counts as one: it took as much time to read.
+        self.heard = Some(now);
+        let message = match PexMessage::decode(payload) {
+            Ok(message) => message,
+            Err(error) => {
+                reply.passed_over.push(format!("a ut_pex message is not bencode: {error}"));
+                return Vec::new();
+            }
+        };
+        reply.passed_over.extend(message.passed_over);
+        message.added.into_iter().map(|(address, _)| address).collect()
+    }
+}
+
+impl Extension for UtPex {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn message(&mut self, payload: &[u8], reply: &mut Reply) -> Result<(), BoxError> {
+        if !(self.gossip.is_private)() {
+            let addresses = self.read(payload, Instant::now(), reply);
+            self.gossip.heard(self.peer, addresses);
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, now: Instant, reply: &mut Reply) {
+        if (self.gossip.is_private)() || self.next.is_some_and(|next| now < next) {
+            return;
+        }
+        let news = self.news();
+        let pause = match news {
+            Some(_) => INTERVAL,
+            None if self.told.is_empty() => LOOK_SOON,
+            None => LOOK_AGAIN,
+        };
+        self.next = Some(now + pause);
+        reply.send.extend(news.map(|news| news.encode()));
+    }
+}
