@@ -48,12 +48,14 @@ impl Guard {
                 looks += 1;
                 let at_disk = folder.as_deref().filter(|_| looks % DISK_EVERY == 0);
                 let Some(what) = excess().or_else(|| at_disk.and_then(too_large)) else { continue };
-                #[cfg(target_os = "linux")]
-                super::descendants::end_all();
+                // Said first: whoever sees that a program has ended finds out why.
                 let mut said = say.lock().unwrap_or_else(PoisonError::into_inner);
                 if !said.contains(&what) {
                     said.push(what);
                 }
+                drop(said);
+                #[cfg(target_os = "linux")]
+                super::descendants::end_all();
             }
         });
         Guard { over, said, thread: Some(thread) }
