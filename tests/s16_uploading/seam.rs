@@ -48,7 +48,7 @@ impl Uploads for Generous {
 }
 
 /// Has every block.
-pub struct Every(pub Torrent);
+struct Every(Torrent);
 
 impl Blocks for Every {
     fn append(&self, _: &host::Torrent, request: Request, out: &mut Vec<u8>) -> bool {
@@ -59,17 +59,21 @@ impl Blocks for Every {
     }
 }
 
+/// The writer of an upload that has every block.
+pub fn writer(peer: &UploadPeer, torrent: &Torrent, queue: &Arc<SendQueue>) -> Writer {
+    Writer {
+        host: Arc::clone(&peer.host),
+        torrent: Arc::clone(&peer.torrent),
+        stats: Arc::clone(&peer.stats),
+        fast: peer.fast,
+        blocks: Arc::new(Every(torrent.clone())),
+        queue: Arc::clone(queue),
+    }
+}
+
 impl Upload for One {
     fn take_over(&mut self, path: Box<dyn SendPath>, hang_up: &Hangup) -> Box<dyn SendPath> {
-        let writer = Writer {
-            host: Arc::clone(&self.peer.host),
-            torrent: Arc::clone(&self.peer.torrent),
-            stats: Arc::clone(&self.peer.stats),
-            fast: self.peer.fast,
-            blocks: Arc::new(Every(self.torrent.clone())),
-            queue: Arc::clone(&self.queue),
-        };
-        writer.take_over(path, hang_up)
+        writer(&self.peer, &self.torrent, &self.queue).take_over(path, hang_up)
     }
 
     fn set_interested(&mut self, yes: bool) {

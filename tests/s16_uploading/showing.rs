@@ -4,7 +4,7 @@
 use super::super::support::{Gate, Torrent, insist, insist_eq, wire};
 use super::giver::{BOTH, DONT_HAVE_ID, Giver};
 use super::net::{PLAIN, Talk};
-use super::seam::Every;
+use super::seam::writer;
 use piecemeal::s02_metainfo::PieceIndex;
 use piecemeal::s04_handshake::transport::Hangup;
 use piecemeal::s05_messages::{Message, Request};
@@ -12,7 +12,7 @@ use piecemeal::s07_extension::BoxError;
 use piecemeal::s12_session::host::{Upload, UploadPeer, Uploads};
 use piecemeal::s12_session::send_path::SendPath;
 use piecemeal::s15_swarm::Event;
-use piecemeal::s16_uploading::send_queue::{SendQueue, Writer};
+use piecemeal::s16_uploading::send_queue::SendQueue;
 use std::io;
 use std::sync::Arc;
 
@@ -61,15 +61,7 @@ impl Upload for Shown {
         if self.shown == 0 {
             self.show_next();
         }
-        let writer = Writer {
-            host: Arc::clone(&self.peer.host),
-            torrent: Arc::clone(&self.peer.torrent),
-            stats: Arc::clone(&self.peer.stats),
-            fast: self.peer.fast,
-            blocks: Arc::new(Every(self.torrent.clone())),
-            queue: Arc::clone(&self.queue),
-        };
-        writer.take_over(path, hang_up)
+        writer(&self.peer, &self.torrent, &self.queue).take_over(path, hang_up)
     }
 
     fn set_interested(&mut self, yes: bool) {

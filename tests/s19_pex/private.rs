@@ -4,7 +4,7 @@ use super::super::support::{
     Gate, Must, Recipe, Torrent, bencode, content, insist, insist_eq, wire,
 };
 use super::net::{EXTENDED, Net, magnet, plan, run};
-use super::swarm::{all, give_info, greet, is_pex, is_read, naming, our_id, with_pex};
+use super::swarm::{all, greet, is_pex, is_read, naming, our_id, with_pex};
 use piecemeal::s15_swarm::{Event, Plan};
 
 fn torrent(private: bool) -> Torrent {
@@ -71,7 +71,7 @@ fn a_magnet_link_that_turns_out_to_be_private_ends_peer_exchange() {
         let content = torrent.clone();
         let knows = net.peer(2, move |talk| {
             offered.opens()?;
-            give_info(talk, &content)?;
+            talk.give_info(&content)?;
             talk.has(&content, &all(&content))?;
             talk.until(wire::INTERESTED)?;
             known.open();

@@ -218,7 +218,7 @@ fn a_peer_that_another_names_is_dialed_also_before_there_is_an_info_dictionary()
     let (net, torrent) = (Net::new(), Torrent::sample());
     let content = torrent.clone();
     let knows = net.peer(2, move |talk| {
-        give_info(talk, &content)?;
+        talk.give_info(&content)?;
         talk.hold()
     });
     let seed = net.seed(3, &torrent, 0..torrent.pieces());
@@ -230,21 +230,6 @@ fn a_peer_that_another_names_is_dialed_also_before_there_is_an_info_dictionary()
     });
     run(&net, with_pex(magnet(&net, &torrent, &[names])), &torrent).is_complete(&torrent);
     assert_eq!((net.dials(knows), net.dials(seed)), (1, 1));
-}
-
-/// Gives the info dictionary.
-pub(super) fn give_info(talk: &mut Talk, torrent: &Torrent) -> io::Result<()> {
-    talk.hello(EXTENDED, torrent)?;
-    let (_, greeting) = talk.next()?;
-    let ours = our_id(&greeting, "ut_metadata")?.must("we speak it")?;
-    let (size, names) = (bencode::int(torrent.info.len() as i64), bencode::int(3));
-    let names = bencode::dict(&[("ut_metadata", names)]);
-    let greet = bencode::dict(&[("m", names), ("metadata_size", size.clone())]);
-    talk.send(&wire::extended(0, &greet))?;
-    talk.until(wire::EXTENDED)?;
-    let (msg_type, piece) = (("msg_type", bencode::int(1)), ("piece", bencode::int(0)));
-    let head = bencode::dict(&[msg_type, piece, ("total_size", size)]);
-    talk.send(&wire::extended(ours, &[&head[..], &torrent.info].concat()))
 }
 
 #[test]
