@@ -626,11 +626,25 @@ def download(out, torrent, peers):
 # Giving
 
 
+class Limit:
+    """So many bytes a second, for all threads together."""
+
+    def __init__(self, rate):
+        self.rate, self.paid_until, self.lock = rate, 0, threading.Lock()
+
+    def wait(self, count):
+        with self.lock:
+            start = max(time.time(), self.paid_until)
+            self.paid_until = start + count / self.rate
+        time.sleep(max(0, start - time.time()))
+
+
 class Seed:
     """Gives what is on disk to those who dial."""
 
-    def __init__(self, torrent, path, slots):
+    def __init__(self, torrent, path, slots, limit):
         self.torrent, self.store, self.slots = torrent, Store(torrent, path), slots
+        self.limit = limit
         self.have = self.store.right()
         insist(self.have, "nothing of the torrent is there")
         self.lock, self.given, self.waiting = threading.Lock(), [], []
@@ -671,6 +685,7 @@ class Seed:
             if number == 2:
                 self.enter(peer)
             if number == 6 and peer in self.given:
+                self.limit.wait(BLOCK)
                 give(peer, self.store, self.have, payload)
             if number == 20 and payload[:1] == bytes([UT_METADATA]):
                 self.describe(peer, decode(payload[1:])[0])
@@ -707,11 +722,12 @@ class Seed:
                 pass  # its own thread notices
 
 
-def seed(torrent, path, port, many):
+def seed(torrent, path, options, many):
+    port = int(options["--port"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     tell = lambda event: first(
         torrent.trackers, lambda url: announce(url, torrent.info_hash, 0, event, port))
-    giver = Seed(torrent, path, SLOTS)
+    giver = Seed(torrent, path, SLOTS, Limit(int(options.get("--max-upload", 1e9))))
     try:
         if many:
             threading.Thread(target=tell, args=("started",), daemon=True).start()
@@ -724,7 +740,7 @@ def seed(torrent, path, port, many):
 def main(command, *words):
     options = {}
     # By their names: a value may begin with a minus, too.
-    while words and words[0] in ("-o", "--port", "--piece-length", "--announce"):
+    while words and words[0] in ("-o", "--port", "--piece-length", "--announce", "--max-upload"):
         options[words[0]], words = words[1], words[2:]
     out = options.get("-o")
     if command == "decode":
@@ -766,7 +782,7 @@ def main(command, *words):
     elif command == "magnet_download":
         download(out, *join(words[0]))
     elif command in ("serve", "seed"):
-        seed(read_torrent(words[0]), words[1], int(options["--port"]), command == "seed")
+        seed(read_torrent(words[0]), words[1], options, command == "seed")
     else:
         raise Refusal("unknown command: " + command)
 

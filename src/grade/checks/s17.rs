@@ -1,5 +1,6 @@
 //! Stage 17: `seed --port N TORRENT PATH` gives to many peers at once.
 
+mod limit;
 mod trade;
 
 use std::thread;
@@ -18,6 +19,7 @@ use crate::grade::scene::Scene;
 const MESSAGES: &str = "BEP 3, peer messages";
 const CHOKING: &str = "BEP 3, choking";
 const TRACKER: &str = "BEP 3, trackers";
+const OURS: &str = "your-own-client";
 
 /// Peers that are interested at the same time.
 const CROWD: usize = 20;
@@ -39,6 +41,7 @@ pub const CHECKS: &[Check] = &[
     Check::new("17.7", "a download says `have` to peers", MESSAGES, trade::says_have),
     Check::new("17.8", "a download gives while it takes", MESSAGES, trade::gives).points(2),
     Check::new("17.9", "the tracker hears of the end", TRACKER, says_goodbye),
+    Check::new("17.10", "--max-upload holds for all peers together", OURS, limit::holds),
 ];
 
 fn seed(scene: &mut Scene) -> Result<Server, Miss> {

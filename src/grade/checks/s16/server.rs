@@ -54,9 +54,17 @@ impl Server {
         torrent: &Torrent,
         content: &[u8],
     ) -> Result<Server, Miss> {
-        let name = format!("{}.bin", scene.dice.word(6));
+        let name = file_name(scene);
         let path = scene.file(&name, content)?;
         Server::at(scene, command, torrent, Path::new(&path))
+    }
+
+    /// Starts `seed` with all of a torrent of one file, and these bytes a second for all peers.
+    pub fn limited(scene: &mut Scene, torrent: &Torrent, rate: usize) -> Result<Server, Miss> {
+        let name = file_name(scene);
+        let path = scene.file(&name, &torrent.content)?;
+        let options = ["--max-upload", &rate.to_string()];
+        Server::start(scene, "seed", &options, torrent, Path::new(&path))
     }
 
     /// Starts it with the content at this path.
@@ -66,11 +74,22 @@ impl Server {
         torrent: &Torrent,
         content: &Path,
     ) -> Result<Server, Miss> {
+        Server::start(scene, command, &[], torrent, content)
+    }
+
+    fn start(
+        scene: &mut Scene,
+        command: &'static str,
+        options: &[&str],
+        torrent: &Torrent,
+        content: &Path,
+    ) -> Result<Server, Miss> {
         let port = scene.free_port()?;
         let tracker = scene.tracker_of(&[])?;
         let file = scene.torrent_file(torrent, &tracker.url())?;
-        let path = content.to_string_lossy();
-        let running = scene.start(&[command, "--port", &port.to_string(), &file, &path])?;
+        let (port_word, path) = (port.to_string(), content.to_string_lossy());
+        let words = [&[command, "--port", &port_word], options, &[&file, &path]].concat();
+        let running = scene.start(&words)?;
         Ok(Server {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             torrent: Arc::new(torrent.clone()),
@@ -196,6 +215,11 @@ impl Server {
             }),
         }
     }
+}
+
+/// Returns a name for the content.
+fn file_name(scene: &mut Scene) -> String {
+    format!("{}.bin", scene.dice.word(6))
 }
 
 /// Says what came instead of a handshake.
