@@ -144,6 +144,14 @@ fn broken_bytes(shown: &Shown) -> Vec<String> {
     lines.get(first..=carets).unwrap_or_default().to_vec()
 }
 
+/// Whether the client has told a peer that it is this program.
+pub(super) fn is_ours(recordings: &[Recording]) -> bool {
+    let peers = recordings.iter().filter(|recording| !recording.is_tracker());
+    peers.map(|peer| peer.opening(HANDSHAKE_LENGTH)).any(|hello| {
+        hello.len() == HANDSHAKE_LENGTH && hello[HANDSHAKE_LENGTH - 20..].starts_with(b"-PM")
+    })
+}
+
 /// Returns the last things that the client sent, by name: to a peer, or if it got to none to a
 /// tracker.
 fn seen(recordings: &[Recording]) -> Option<String> {

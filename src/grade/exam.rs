@@ -20,6 +20,10 @@ use super::scene::Scene;
 const NO_SUBCOMMAND: &str = "it ends as it does for a subcommand that it does not have; if it has \
                              this one, say in each error what is wrong";
 
+/// What is said of a client that its peers take for this program. It cannot be prevented.
+const IS_OURS: &str = "its peer id begins with -PM, as that of piecemeal does: it is piecemeal, or \
+                       calls it";
+
 /// What is to be checked, and how.
 #[derive(Debug, Clone, Default)]
 pub struct Exam {
@@ -219,6 +223,7 @@ impl Exam {
             untried.for_each(|graded| graded.miss = Some(Miss::new(trouble)));
         }
         notes.splice(0..0, self.out_of_time(&graded));
+        notes.extend(known.values().any(|done| done.is_ours).then(|| IS_OURS.to_owned()));
         Report {
             seed: self.seed,
             name: self.name.clone(),
@@ -246,20 +251,20 @@ impl Exam {
     /// Runs one check, and sends what became of it.
     fn check(&self, check: &'static Check, learner: &Learner, results: &Sender<Done>) {
         let begun = Instant::now();
-        let send = |status, miss, capture, runs| {
+        let send = |status, miss, capture, runs, is_ours| {
             let elapsed = begun.elapsed();
             let graded = Graded { check, status, miss, elapsed, capture, weight: 1.0 };
             // Whoever listens stays until all are sent.
-            let _ = results.send(Done { graded, runs });
+            let _ = results.send(Done { graded, runs, is_ours });
         };
         if let Some(why) = self.over() {
-            return send(Status::NotRun, Some(Miss::new(why)), None, Vec::new());
+            return send(Status::NotRun, Some(Miss::new(why)), None, Vec::new(), false);
         }
         if learner.is_endless() {
             let miss =
                 Miss::new("not tried: no run of your program has ended, whatever it was asked")
                     .likely("it waits for something: end after each answer");
-            return send(Status::NotRun, Some(miss), None, Vec::new());
+            return send(Status::NotRun, Some(miss), None, Vec::new(), false);
         }
         let dice = Dice::new(self.seed, &self.name, check.id);
         let mut runs = Vec::new();
@@ -290,7 +295,7 @@ impl Exam {
             (Some(miss), _) if miss.half => (Status::Half, Some(miss)),
             (miss, _) => (Status::Failed, miss),
         };
-        send(status, miss, capture, runs);
+        send(status, miss, capture, runs, evidence::is_ours(&recordings));
     }
 
     /// Says why no check runs any more.
@@ -309,6 +314,8 @@ struct Done {
     graded: Graded,
     /// The subcommand of each run, and whether it ended as one that there is not.
     runs: Vec<(String, bool)>,
+    /// Whether a peer took it for this program.
+    is_ours: bool,
 }
 
 impl Done {

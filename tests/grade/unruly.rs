@@ -210,3 +210,24 @@ fn ctrl_c_ends_the_client_too() {
     assert_eq!(outcome.code, Some(130), "{outcome}");
     assert_gone(&word);
 }
+
+#[test]
+fn a_client_that_only_calls_ours_is_noted() {
+    let folder = folder();
+    let ours = env!("CARGO_BIN_EXE_piecemeal");
+    let calls = script(folder.path(), "calls", &format!("exec {ours} \"$@\""));
+    let outcome = grade(folder.path(), &calls, &["--json", "--check", "4.1"]);
+    let report: Value = serde_json::from_slice(&outcome.stdout).expect("JSON");
+    let note = report["notes"][0].as_str().unwrap_or_default();
+    assert!(note.contains("begins with -PM"), "{report:#}");
+    assert_eq!(report["points"], 2, "it is seen, not punished: {report:#}");
+    if let Some(python) = python() {
+        let naive = client("naive.py");
+        let options = ["--json", "--check", "4.1", "--"];
+        let run = Run::new(["grade"]).dir(folder.path());
+        let run = options.iter().fold(run, |run, word| run.arg(word));
+        let outcome = run.arg(&python).arg(&naive).run();
+        let report: Value = serde_json::from_slice(&outcome.stdout).expect("JSON");
+        assert_eq!(report["notes"].as_array().map(Vec::len), Some(0), "{report:#}");
+    }
+}
