@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use piecemeal::grade::check::Check;
 use piecemeal::grade::checks;
@@ -21,7 +22,13 @@ use super::failure::Failure;
 const PAGE: &str = "your-own-client";
 
 /// How many checks run at a time on one core, and beside other students: most of them wait.
-pub const JOBS: usize = 4;
+const JOBS: usize = 4;
+
+/// How many of a program beside other students that starts fast, and what is fast: three times its
+/// start. Even if as many start at once on one core, all of them have begun in three seconds, and
+/// no limit is shorter than four.
+const JOBS_OF_FAST: usize = 8;
+const FAST: Duration = Duration::from_secs(1);
 
 /// The same where there are more cores. Each limit has room for three starts of the program, so
 /// that up to three at a time on each core do not take longer than that.
@@ -112,6 +119,11 @@ impl GradeOptions {
             writable(&folder.join("0.html")).map_err(|error| local(folder, &error))?;
         }
         Ok(())
+    }
+
+    /// Returns how many checks of a student of a class run at a time.
+    pub fn jobs_in_class(learner: &Learner) -> usize {
+        if learner.start_time() < FAST { JOBS_OF_FAST } else { JOBS }
     }
 
     /// Returns the seed that was asked for.

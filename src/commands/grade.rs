@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::grade_class::{ClassOptions, grade_class};
 use crate::cli::grade_inside::{InsideOptions, captures};
 use crate::cli::grade_lines::GradeLines;
-use crate::cli::grade_options::{GradeOptions, JOBS, learner};
+use crate::cli::grade_options::{GradeOptions, learner};
 use crate::cli::grade_outcome::outcome;
 use crate::cli::grade_watch::watch;
 use crate::cli::interrupt::interrupt;
@@ -55,10 +55,10 @@ impl Args {
         }
         let command = inside.as_ref().map_or(&self.command, |inside| &inside.command);
         exam.deadline = inside.as_ref().and_then(|inside| inside.deadline);
-        if inside.is_some() {
-            exam.jobs = JOBS;
-        }
         let learner = learner(command, run, &exam)?;
+        if inside.is_some() {
+            exam.jobs = GradeOptions::jobs_in_class(&learner);
+        }
         let mut lines = GradeLines::new(options, &exam);
         let mut report = exam.run(&learner, |graded| lines.graded(graded));
         report.notes.splice(0..0, inside.iter().flat_map(|inside| inside.guard.notes()));
