@@ -65,7 +65,7 @@ pub struct Shown {
     pub steps: BTreeSet<Step>,
     /// The number of blocks that it was given.
     pub blocks: u64,
-    /// The number of requests that it sent before it was unchoked.
+    /// The number of requests that it sent before the first unchoke of a connection.
     pub while_choked: u64,
     /// The number of mistakes that were noted.
     pub mistakes: u64,
@@ -106,10 +106,14 @@ impl Checklist {
             if shown.steps.len() < STEPS.len() {
                 text += &format!("\n    not yet: {}", words(false));
             }
-            if shown.mistakes + shown.while_choked > 0 {
-                let choked = counted(shown.while_choked, "request");
-                let mistakes = counted(shown.mistakes, "mistake");
-                text += &format!("\n    wrong: {mistakes}, {choked} while choked");
+            let mistakes = (shown.mistakes > 0).then(|| counted(shown.mistakes, "mistake"));
+            let early = (shown.while_choked > 0).then(|| {
+                let requests = counted(shown.while_choked, "request");
+                format!("{requests} before the first unchoke")
+            });
+            let wrong: Vec<String> = mistakes.into_iter().chain(early).collect();
+            if !wrong.is_empty() {
+                text += &format!("\n    wrong: {}", wrong.join(", "));
             }
         }
         let more = clients.len().saturating_sub(MAX_LISTED);

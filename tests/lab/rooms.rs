@@ -220,7 +220,7 @@ fn the_end_lists_what_each_client_has_shown() {
         [
             "  -XX0000- from 127.0.0.1: shook hands, interested, requests",
             "    not yet: announced, bitfield, extension handshake, metadata, blocks, event completed, event stopped",
-            "    wrong: 1 mistake, 1 request while choked",
+            "    wrong: 1 mistake, 1 request before the first unchoke",
             "  piecemeal 0.1 from 127.0.0.1: announced, shook hands, extension handshake, interested, requests, 6 blocks, event completed, event stopped",
             "    not yet: bitfield, metadata",
         ],
