@@ -10,6 +10,7 @@ use std::time::Duration;
 use piecemeal::grade::check::Check;
 use piecemeal::grade::checks;
 use piecemeal::grade::exam::{Exam, Report};
+use piecemeal::grade::guard::Guard;
 use piecemeal::grade::learner::Learner;
 use piecemeal::grade::report::{ReportForm, writable, write};
 use serde_json::{Value, json};
@@ -121,9 +122,14 @@ impl GradeOptions {
         Ok(())
     }
 
-    /// Returns how many checks of a student of a class run at a time.
-    pub fn jobs_in_class(learner: &Learner) -> usize {
-        if learner.start_time() < FAST { JOBS_OF_FAST } else { JOBS }
+    /// Returns how many checks of a student of a class run at a time: of a program that was over a
+    /// bound at its first run one, since several would be several times over it.
+    pub fn jobs_in_class(learner: &Learner, guard: &Guard) -> usize {
+        match learner.start_time() < FAST {
+            _ if !guard.notes().is_empty() => 1,
+            true => JOBS_OF_FAST,
+            false => JOBS,
+        }
     }
 
     /// Returns the seed that was asked for.

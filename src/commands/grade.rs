@@ -55,9 +55,10 @@ impl Args {
         }
         let command = inside.as_ref().map_or(&self.command, |inside| &inside.command);
         exam.deadline = inside.as_ref().and_then(|inside| inside.deadline);
-        let learner = learner(command, run, &exam)?;
-        if inside.is_some() {
-            exam.jobs = GradeOptions::jobs_in_class(&learner);
+        let mut learner = learner(command, run, &exam)?;
+        if let Some(inside) = &inside {
+            exam.jobs = GradeOptions::jobs_in_class(&learner, &inside.guard);
+            learner = learner.given_up_by(inside.guard.hopeless());
         }
         let mut lines = GradeLines::new(options, &exam);
         let mut report = exam.run(&learner, |graded| lines.graded(graded));

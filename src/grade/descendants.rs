@@ -17,6 +17,11 @@ pub(super) const MARK: &str = "PIECEMEAL_RUN";
 /// What separates the marks.
 const BETWEEN: u8 = b':';
 
+/// The first process of a world. All others that were started in there are below it, also those
+/// whose parent has ended while the processes were being listed: that hides most of a program which
+/// forks on and on. What has come from outside has the parent 0.
+const INIT: u32 = 1;
+
 /// How often processes that fork while they are being ended are looked for again.
 const MAX_ROUNDS: usize = 200;
 
@@ -75,6 +80,10 @@ fn process(pid: u32) -> Option<Process> {
 
 /// Returns the processes below this one.
 pub(super) fn below(root: u32, all: &[Process]) -> Vec<Process> {
+    if root == INIT {
+        let others = all.iter().filter(|process| process.parent != 0 && process.pid != root);
+        return others.copied().collect();
+    }
     let mut found: Vec<Process> = Vec::new();
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {

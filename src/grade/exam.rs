@@ -260,10 +260,7 @@ impl Exam {
         if let Some(why) = self.over() {
             return send(Status::NotRun, Some(Miss::new(why)), None, Vec::new(), false);
         }
-        if learner.is_endless() {
-            let miss =
-                Miss::new("not tried: no run of your program has ended, whatever it was asked")
-                    .likely("it waits for something: end after each answer");
+        if let Some(miss) = learner.is_hopeless() {
             return send(Status::NotRun, Some(miss), None, Vec::new(), false);
         }
         let dice = Dice::new(self.seed, &self.name, check.id);

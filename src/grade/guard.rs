@@ -25,6 +25,10 @@ const MAX_FILES: u64 = 100_000;
 /// The time between two looks.
 const TICK: Duration = Duration::from_millis(50);
 
+/// How often a submission is over the bound of processes before it is run no more. Each time, the
+/// whole machine has felt it: a program that doubles itself is faster than any watch.
+const MAX_TIMES: usize = 5;
+
 /// How many looks at the processes come to one at the disk.
 const DISK_EVERY: u32 = 10;
 
@@ -32,6 +36,7 @@ const DISK_EVERY: u32 = 10;
 pub struct Guard {
     over: Arc<AtomicBool>,
     said: Arc<Mutex<Vec<String>>>,
+    hopeless: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -40,14 +45,17 @@ impl Guard {
     pub fn start(folder: Option<PathBuf>) -> Guard {
         let over = Arc::new(AtomicBool::new(false));
         let said = Arc::new(Mutex::new(Vec::new()));
-        let (stop, say) = (over.clone(), said.clone());
+        let hopeless = Arc::new(AtomicBool::new(false));
+        let (stop, say, give_up) = (over.clone(), said.clone(), hopeless.clone());
         let thread = std::thread::spawn(move || {
-            let mut looks = 0;
+            let (mut looks, mut times) = (0, 0);
             while !stop.load(Ordering::Relaxed) {
                 std::thread::sleep(TICK);
                 looks += 1;
                 let at_disk = folder.as_deref().filter(|_| looks % DISK_EVERY == 0);
                 let Some(what) = excess().or_else(|| at_disk.and_then(too_large)) else { continue };
+                times += usize::from(what == too_many());
+                give_up.store(times >= MAX_TIMES, Ordering::Relaxed);
                 // Said first: whoever sees that a program has ended finds out why.
                 let mut said = say.lock().unwrap_or_else(PoisonError::into_inner);
                 if !said.contains(&what) {
@@ -58,7 +66,12 @@ impl Guard {
                 super::descendants::end_all();
             }
         });
-        Guard { over, said, thread: Some(thread) }
+        Guard { over, said, hopeless, thread: Some(thread) }
+    }
+
+    /// Returns the flag that is set once the submission is not to be run any more.
+    pub fn hopeless(&self) -> Arc<AtomicBool> {
+        self.hopeless.clone()
     }
 
     /// Returns what has been over its bound, a sentence each.
@@ -74,6 +87,11 @@ impl Drop for Guard {
     }
 }
 
+/// What is said of a program that starts too many others.
+fn too_many() -> String {
+    format!("the program ran more than {MAX_PROCESSES} processes at a time: all were ended")
+}
+
 /// Says which bound the processes are over, if they are.
 #[cfg(target_os = "linux")]
 fn excess() -> Option<String> {
@@ -82,9 +100,7 @@ fn excess() -> Option<String> {
     let mut alive = below(std::process::id(), &processes());
     alive.retain(|process| !process.is_zombie);
     if alive.len() > MAX_PROCESSES {
-        return Some(format!(
-            "the program ran more than {MAX_PROCESSES} processes at a time: all were ended"
-        ));
+        return Some(too_many());
     }
     let memory: u64 = alive.iter().map(|process| process.resident).sum();
     let nameless: u64 = alive.iter().map(|process| held(process.pid)).sum();

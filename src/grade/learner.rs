@@ -42,6 +42,8 @@ pub struct Learner {
     deadline: Option<Instant>,
     /// Every run is ended once this is set.
     stop: Arc<AtomicBool>,
+    /// No further run begins once this is set.
+    hopeless: Arc<AtomicBool>,
     left_behind: LeftBehind,
     /// One of its runs has ended by itself.
     ends: AtomicBool,
@@ -68,6 +70,7 @@ impl Learner {
             trouble: None,
             deadline: None,
             stop: Arc::default(),
+            hopeless: Arc::default(),
             left_behind: LeftBehind::before(),
             ends: AtomicBool::new(false),
             endless: Mutex::default(),
@@ -157,9 +160,26 @@ impl Learner {
         }
     }
 
-    /// Whether it has never ended by itself, whatever it was asked. Then it is not asked any more:
-    /// each further check would wait until its time is over.
-    pub fn is_endless(&self) -> bool {
+    /// Sets the flag that says that it must not run any more.
+    pub fn given_up_by(self, hopeless: Arc<AtomicBool>) -> Learner {
+        Learner { hopeless, ..self }
+    }
+
+    /// Returns why it is not asked any more, if so.
+    pub(super) fn is_hopeless(&self) -> Option<Miss> {
+        if self.hopeless.load(Ordering::Relaxed) {
+            let what = "not tried: each time it ran, your program started too many others";
+            return Some(Miss::new(what).likely("what starts a process must not start itself"));
+        }
+        self.is_endless().then(|| {
+            Miss::new("not tried: no run of your program has ended, whatever it was asked")
+                .likely("it waits for something: end after each answer")
+        })
+    }
+
+    /// Whether it has never ended by itself, whatever it was asked. Then each further check would
+    /// wait until its time is over.
+    fn is_endless(&self) -> bool {
         let endless = self.endless.lock().unwrap_or_else(PoisonError::into_inner);
         let tried = endless.values().filter(|runs| **runs >= CHANCES).count();
         tried >= CHANCES && !self.ends.load(Ordering::Relaxed)

@@ -182,6 +182,26 @@ fn forking_and_greedy_submissions_hurt_only_themselves() {
 }
 
 #[test]
+fn a_submission_that_is_over_the_bound_of_processes_again_and_again_is_run_no_more() {
+    if !isolates() {
+        return;
+    }
+    let word = unique();
+    let class = Class::new().student(
+        "crowded",
+        &format!("n=0; while [ $n -lt 150 ]; do sleep 4{word} & n=$((n+1)); done; wait"),
+    );
+    class.grade(&["--stage", "1"]);
+    let json = class.json();
+    let checks = student(&json, "crowded")["checks"].as_object().cloned().unwrap_or_default();
+    let untried = checks.values().filter(|status| *status == "not run").count();
+    assert!(untried >= 10, "five times are enough: {json:#}");
+    let report = class.read("students/crowded.md");
+    assert!(report.contains("not tried: each time it ran, your program started"), "{report}");
+    assert_gone(&format!("4{word}"));
+}
+
+#[test]
 fn a_submission_cannot_reach_anything_but_its_own_folder() {
     if !isolates() {
         return;
