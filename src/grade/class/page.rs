@@ -60,12 +60,20 @@ fn printable_lines(text: &str) -> String {
     text.lines().map(|line| printable(line) + "\n").collect()
 }
 
-/// Writes the table of students and stages: it fits a screen.
+/// Writes the table of students and stages. With the points that there are in its head alone, it
+/// fits a screen, and the notes at its end are seen.
 fn stages(class: &Class, graded: &Graded, out: &mut String) {
     *out += "<h2>Students and stages</h2>\n<div class=\"matrix\">\n<table class=\"stages\">\n<thead><tr><th class=\"student\">student</th><th>points</th>";
     for checks in class.checks.chunk_by(|a, b| a.stage() == b.stage()) {
         let stage = checks[0].stage();
-        let _ = write!(out, "<th title=\"{}\">{stage}</th>", chapter(stage));
+        let of: f64 =
+            checks.iter().map(|check| f64::from(check.points) * class.weight(check)).sum();
+        let _ = write!(
+            out,
+            "<th title=\"{}\">{stage}<br><small>of {}</small></th>",
+            chapter(stage),
+            points(of)
+        );
     }
     *out += "<th>note</th></tr></thead>\n<tbody>\n";
     for result in &graded.results {
@@ -80,7 +88,7 @@ fn stages(class: &Class, graded: &Graded, out: &mut String) {
                 Some(_) => exam::Status::Half,
             };
             let text = match status.is_begun() {
-                true => format!("{} of {}", points(credit), points(worth)),
+                true => points(credit),
                 false => sign(status).to_owned(),
             };
             let _ = write!(out, "<td class=\"{}\">{text}</td>", css(status));
