@@ -5,13 +5,21 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use piecemeal::grade::class::inside::Inside;
-use piecemeal::grade::exam::Report;
+use piecemeal::grade::exam::{Exam, Report};
 use piecemeal::grade::guard::Guard;
+use piecemeal::grade::learner::Learner;
 use serde_json::{Map, Value, json};
 
 use super::Answer;
 use super::exit_codes::{BAD_INPUT, OTHER};
 use super::failure::Failure;
+use super::grade_options::JOBS;
+
+/// How many of a program beside other students that starts fast, and what is fast: three times its
+/// start. Even if as many start at once on one core, all of them have begun in three seconds, and
+/// no limit is shorter than four.
+const JOBS_OF_FAST: usize = 8;
+const FAST: Duration = Duration::from_secs(1);
 
 /// The world of one submission. People have no use for these.
 #[derive(clap::Args)]
@@ -44,6 +52,14 @@ pub struct Entered {
     pub deadline: Option<Instant>,
     /// What watches over it.
     pub guard: Guard,
+}
+
+impl Entered {
+    /// Sets how many checks run at a time, and who ends them all.
+    pub fn bounded(&self, learner: Learner, exam: &mut Exam) -> Learner {
+        exam.jobs = jobs_in_class(&learner, &self.guard);
+        learner.given_up_by(self.guard.hopeless())
+    }
 }
 
 /// The most bytes of captures that a judge hands out: what it prints has a limit.
@@ -92,5 +108,15 @@ impl InsideOptions {
         }
         let deadline = self.within.map(|seconds| Instant::now() + Duration::from_secs(seconds));
         Ok(Some(Entered { command, deadline, guard }))
+    }
+}
+
+/// Returns how many checks of a student run at a time: of a program that was over a bound at its
+/// first run one, since several would be several times over it.
+fn jobs_in_class(learner: &Learner, guard: &Guard) -> usize {
+    match learner.start_time() < FAST {
+        _ if !guard.notes().is_empty() => 1,
+        true => JOBS_OF_FAST,
+        false => JOBS,
     }
 }

@@ -5,12 +5,10 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use piecemeal::grade::check::Check;
 use piecemeal::grade::checks;
 use piecemeal::grade::exam::{Exam, Report};
-use piecemeal::grade::guard::Guard;
 use piecemeal::grade::learner::Learner;
 use piecemeal::grade::report::{ReportForm, writable, write};
 use serde_json::{Value, json};
@@ -23,13 +21,7 @@ use super::failure::Failure;
 const PAGE: &str = "your-own-client";
 
 /// How many checks run at a time on one core, and beside other students: most of them wait.
-const JOBS: usize = 4;
-
-/// How many of a program beside other students that starts fast, and what is fast: three times its
-/// start. Even if as many start at once on one core, all of them have begun in three seconds, and
-/// no limit is shorter than four.
-const JOBS_OF_FAST: usize = 8;
-const FAST: Duration = Duration::from_secs(1);
+pub const JOBS: usize = 4;
 
 /// The same where there are more cores. Each limit has room for three starts of the program, so
 /// that up to three at a time on each core do not take longer than that.
@@ -120,16 +112,6 @@ impl GradeOptions {
             writable(&folder.join("0.html")).map_err(|error| local(folder, &error))?;
         }
         Ok(())
-    }
-
-    /// Returns how many checks of a student of a class run at a time: of a program that was over a
-    /// bound at its first run one, since several would be several times over it.
-    pub fn jobs_in_class(learner: &Learner, guard: &Guard) -> usize {
-        match learner.start_time() < FAST {
-            _ if !guard.notes().is_empty() => 1,
-            true => JOBS_OF_FAST,
-            false => JOBS,
-        }
     }
 
     /// Returns the seed that was asked for.

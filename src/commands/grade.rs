@@ -57,8 +57,7 @@ impl Args {
         exam.deadline = inside.as_ref().and_then(|inside| inside.deadline);
         let mut learner = learner(command, run, &exam)?;
         if let Some(inside) = &inside {
-            exam.jobs = GradeOptions::jobs_in_class(&learner, &inside.guard);
-            learner = learner.given_up_by(inside.guard.hopeless());
+            learner = inside.bounded(learner, &mut exam);
         }
         let mut lines = GradeLines::new(options, &exam);
         let mut report = exam.run(&learner, |graded| lines.graded(graded));
