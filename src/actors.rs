@@ -15,6 +15,8 @@
 //! Leech            dials, and asks a client for its pieces
 //! FakeTracker      an HTTP tracker, a closure for each request
 //! FakeUdpTracker   a UDP tracker, a closure for each packet
+//! FakeDht          DHT nodes with a plan each: what a node knows, and what is wrong with it
+//! FakeNode         one of them, which also asks a client's node
 //! ```
 //! # Decisions
 //! * **What a plan makes of a good peer's bytes is in [`twists`],** which knows no socket and no
@@ -28,6 +30,7 @@
 //! * **No memory that a client chooses:** recordings, connections and messages are bounded.
 
 pub mod bencode;
+pub mod dht;
 pub mod gate;
 pub mod jitter;
 pub mod leech;
@@ -44,6 +47,7 @@ pub mod twists;
 pub mod udp_tracker;
 pub mod wire;
 
+pub use dht::{FakeDht, FakeNode, NodePlan};
 pub use leech::Leech;
 pub use line::{Heard, Line};
 pub use peer::{FakePeer, Gate, Talk};

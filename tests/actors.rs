@@ -2,6 +2,10 @@
 //!
 //! The clients in here are bare sockets.
 
+mod actors {
+    mod dht;
+}
+
 use piecemeal::actors::line::MAX_MESSAGE;
 use piecemeal::actors::recording::MAX;
 use piecemeal::actors::udp_tracker::{ID, action};
