@@ -1,6 +1,6 @@
 # A thin front for cargo: each target is one or two commands you can also type.
 
-.PHONY: help demo test starter exercises exercises-all grade check docs book archive kit pictures steady prefixes plants interop page fuzz soak bench
+.PHONY: help demo test starter exercises exercises-all grade check docs book archive kit pictures steady prefixes plants interop page fuzz soak bench bench-dht
 
 help:
 	@echo "make demo      download from a swarm inside this process; no network needed"
@@ -21,6 +21,7 @@ help:
 	@echo "make page      the page of a capture and the book in a real browser: Chromium, from tests/interop/install.sh"
 	@echo "make fuzz      libFuzzer on everything that reads bytes from strangers, MINUTES=1 each (cargo-fuzz)"
 	@echo "make soak      SWARMS=200 random swarms from SEED=1 on: each completes or says why, and leaves nothing"
+	@echo "make bench-dht the DHT among a thousand simulated nodes, libtorrent beside it; writes docs/dht-figures.md"
 	@echo "make bench     against a bare floor and other clients; writes docs/benchmarks.md (benches/install.sh)"
 
 demo:
@@ -114,3 +115,7 @@ soak:
 # Half an hour. BENCH="--rounds 1 --only 'from 4'" for less; --help says more.
 bench:
 	cargo bench --locked --bench compare -- $(BENCH)
+
+# Ten minutes. DHT="--runs 5 --only lookups" for less; --help says more.
+bench-dht:
+	cargo bench --locked --bench dht -- $(DHT)

@@ -6,6 +6,7 @@
 
 pub mod announce_story;
 pub mod announcers;
+pub mod ask_dht;
 pub mod ask_peers;
 pub mod capture_views;
 pub mod class_tracker;
@@ -15,6 +16,8 @@ pub mod crowd_moves;
 pub mod crowd_story;
 pub mod crowd_table;
 pub mod demo_report;
+pub mod dht_bootstrap;
+pub mod dht_discovery;
 pub mod discovery;
 pub mod discretion;
 pub mod draft_options;
@@ -30,13 +33,19 @@ pub mod grade_options;
 pub mod grade_outcome;
 pub mod grade_watch;
 pub mod info_from;
+pub mod info_hash;
 pub mod interrupt;
 pub mod lab_options;
 pub mod listening;
 pub mod local_discovery;
+pub mod lookup_map;
+pub mod lookup_story;
 pub mod magnet_link;
 pub mod magnet_peers;
+pub mod named;
 pub mod neighbors_story;
+pub mod node_story;
+pub mod offline;
 pub mod one_session;
 pub mod output_file;
 pub mod output_options;
@@ -159,7 +168,7 @@ pub fn print_line(line: &str) {
 }
 
 /// Options that every command takes.
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Options {
     /// Print the answer as one JSON object
@@ -191,6 +200,8 @@ pub struct Options {
     pub timeout: Option<Duration>,
     #[command(flatten)] // discovery is plugged in
     pub discovery: discovery::DiscoveryOptions, // plugged in
+    #[command(flatten)] // dht_bootstrap is plugged in
+    pub dht: dht_bootstrap::BootstrapOptions, // plugged in
     #[command(flatten)] // tracing is plugged in
     pub tracing: tracing::TraceOptions, // plugged in
 }

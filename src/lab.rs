@@ -13,6 +13,7 @@
 //! 127.0.0.1:6969  tracker    knows the seeders from the start; over HTTP and over UDP
 //! 127.0.0.2:6881  seeder 1   -LB0001-seeder000001   each on an address of its own,
 //! 127.0.0.3:6881  seeder 2   ..                     where the system has more than one
+//! 127.0.0.1:6881  DHT        over UDP: the way in to a dozen nodes ([`dht`])
 //! ```
 //! # Decisions
 //! * **Every wait has a deadline, and dropping ends everything,** so that a test that
@@ -31,6 +32,7 @@ pub mod announce;
 pub mod checklist;
 pub mod content;
 pub mod demo_swarm;
+pub mod dht;
 pub mod guide;
 pub(crate) mod hints;
 pub mod http;
@@ -45,11 +47,12 @@ mod tracker_state;
 mod udp_tracker;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use self::content::Content;
+use self::dht::{Announced, LabDht, Layout};
 use self::notes::Notes;
 use self::seeder::{Holds, Plan, Seeder};
 use self::tracker::LabTracker;
@@ -70,7 +73,9 @@ pub struct Lab {
     pub seeders: Vec<Seeder>,
     /// The contents to download.
     pub contents: Vec<Content>,
-    /// Notes of what the tracker and the seeders see.
+    /// Nodes of the DHT that know the seeders, once [`Lab::start_dht`] has started them.
+    pub dht: Option<LabDht>,
+    /// Notes of what the tracker, the seeders and the nodes see.
     pub notes: Notes,
 }
 
@@ -139,7 +144,31 @@ impl Lab {
             }
             seeders.push(seeder);
         }
-        Ok(Lab { tracker, seeders, contents, notes })
+        Ok(Lab { tracker, seeders, contents, dht: None, notes })
+    }
+
+    /// Starts nodes of the DHT, in which the seeders have announced all that they have. Each gets
+    /// this port, if it is free; 0 lets the system choose.
+    ///
+    /// # Errors
+    /// As [`LabDht::start`].
+    pub fn start_dht(&mut self, nodes: usize, port: u16) -> io::Result<()> {
+        let announced =
+            |seeder: &Seeder| Announced { address: seeder.address(), is_seed: seeder.has_all() };
+        let seeded = self.contents.iter().filter(|content| content.seeded);
+        let room = match self.tracker.address().ip() {
+            IpAddr::V4(ip) => ip.octets()[1],
+            IpAddr::V6(_) => 0,
+        };
+        let layout = Layout {
+            nodes,
+            port,
+            room,
+            seeders: self.seeders.iter().map(announced).collect(),
+            torrents: seeded.map(Content::info_hash).collect(),
+        };
+        self.dht = Some(LabDht::start(&layout, &self.notes)?);
+        Ok(())
     }
 
     /// Returns the addresses of the seeders, in their order.
@@ -150,6 +179,11 @@ impl Lab {
     /// Returns a magnet link that names the tracker.
     pub fn magnet(&self, content: &Content) -> String {
         content.magnet(&[self.tracker.url()], &[])
+    }
+
+    /// Returns a magnet link that names nobody: the DHT has to find the seeders.
+    pub fn bare_magnet(&self, content: &Content) -> String {
+        content.magnet(&[], &[])
     }
 
     /// Returns a magnet link that names the seeders, and no tracker.

@@ -26,6 +26,8 @@
 //! | [`s18_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
 //! | [`s19_pex`] | peers tell each other about their peers | 11, 27 | `pex_peers` |
 //! | [`s20_lsd`] | who in this room has the torrent | 14, 27 | `lsd_peers` |
+//! | [`s21_dht_lookup`] | find peers in the DHT: ask nearer and nearer nodes | 5, 32, 42, 43 | `dht_ping`, `dht_peers` |
+//! | [`s22_dht_node`] | be a node of the DHT: answer, store, announce | 5, 32, 33, 42, 43, 51 | `dht_node` |
 //! | [`report`] | why a download waits, and why it failed, in words | | |
 //! | [`trace`] | what the bytes on the wire mean, field by field | | `explain`, `replay` |
 //! | [`actors`] | scripted peers and trackers, for tests and for a judge of clients | | |
@@ -56,6 +58,8 @@ pub mod s17_seeding;
 pub mod s18_udp_tracker;
 pub mod s19_pex;
 pub mod s20_lsd;
+pub mod s21_dht_lookup;
+pub mod s22_dht_node;
 
 pub mod actors;
 pub mod grade;
@@ -142,6 +146,14 @@ struct Chapter19;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/20-lsd.md")]
 struct Chapter20;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/21-dht-lookup.md")]
+struct Chapter21;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/22-dht-node.md")]
+struct Chapter22;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/answers.md")]

@@ -7,7 +7,7 @@
 //!
 //! * **Run it:** `piecemeal lsd_peers lab/sample.torrent`
 //! * **Spec:** BEP 14; BEP 27 (private torrents); **chapter:** `docs/20-lsd.md`
-//! * **Builds on:** [`PeerSource`] from stage 13, [`Reach`] from stage 3
+//! * **Builds on:** [`PeerSource`] from stage 13, [`Reach`] from stage 3, sockets as in stage 18
 //!
 //! # On the wire
 //! One kind of datagram, to one of two groups. It is at most 1,400 bytes long.
@@ -54,6 +54,7 @@ use crate::s03_tracker::reach::{NamedBy, Reach};
 use crate::s07_extension::BoxError;
 use crate::s13_peer_sources::signals::Wake;
 use crate::s13_peer_sources::source::{PeerSource, SourceHandle};
+use crate::s18_udp_tracker::line::LARGEST_DATAGRAM;
 
 /// The group for IPv4. The range is for one organization (RFC 2365), and routers between
 /// organizations do not pass it on.
@@ -66,10 +67,6 @@ pub const GROUP_V6: SocketAddr =
 /// Longest wait in a read. A stop is noticed at most this late: it cannot wake a thread that waits
 /// at a socket.
 const TICK: Duration = Duration::from_millis(100);
-
-/// The largest datagram, in bytes. A smaller buffer would cut a longer one, on Unix without a word,
-/// and a list of info hashes that was cut may look whole.
-const LARGEST_DATAGRAM: usize = 65_536;
 
 /// Checks that the network may be asked about a torrent.
 ///

@@ -52,6 +52,7 @@ pub mod s08;
 pub mod s18;
 pub mod s19;
 pub mod s20;
+pub mod s21;
 pub mod stream;
 pub mod text;
 mod walk;

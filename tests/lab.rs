@@ -11,6 +11,7 @@ mod lab {
     mod command;
     mod content;
     mod crowded;
+    mod dht;
     #[cfg(unix)]
     mod examples;
     mod mistakes;

@@ -48,6 +48,8 @@ mod targets;
 #[cfg(unix)]
 mod tracker;
 #[cfg(unix)]
+mod usage;
+#[cfg(unix)]
 mod wire;
 
 #[cfg(unix)]
@@ -84,7 +86,7 @@ type Summary<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 #[cfg(unix)]
 fn bench(arguments: &[String]) -> Summary<()> {
     let Some(options) = options::Options::parse(arguments)? else { return Ok(()) };
-    let load = machine::load();
+    let load = usage::load();
     let folder = machine::Folder::new()?;
     let (clients, missing) = clients::find();
     let mut table = table::Table::default();

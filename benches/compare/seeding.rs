@@ -11,11 +11,11 @@ use crate::clients::{Client, Kind};
 use crate::content::{Content, NAME, Torrent};
 use crate::downloads::fresh;
 use crate::helper::{self, Helper};
-use crate::machine::{cpu_of, peak_of};
 use crate::options::Options;
 use crate::starter::last_line;
 use crate::table::{Sample, Table};
 use crate::tracker::Tracker;
+use crate::usage::{cpu_of, memory_of};
 
 pub const SEEDING: &str = "seeding 1 GiB over 4 connections";
 pub const IDLE: &str = "seeding, 500 idle connections";
@@ -102,5 +102,5 @@ fn give(
     } else {
         start.elapsed().as_secs_f64()
     };
-    Ok(Sample { wall, cpu: cpu_of(id)? - before, peak: peak_of(id)? })
+    Ok(Sample { wall, cpu: cpu_of(id)? - before, peak: memory_of(id, "VmHWM")? })
 }

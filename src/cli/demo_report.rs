@@ -3,9 +3,12 @@
 use std::io;
 use std::net::Ipv4Addr;
 
+use piecemeal::lab::Lab;
 use piecemeal::s01_bencode::counted;
 use serde_json::Value;
 
+use super::Options;
+use super::dht_bootstrap::BootstrapOptions;
 use super::exit_codes::LOCAL;
 use super::failure::Failure;
 use super::upload_options::{DownloadUploads, UploadOptions};
@@ -34,6 +37,13 @@ pub fn on_this_machine() -> DownloadUploads {
         },
         keep_seeding: false,
     }
+}
+
+/// Returns the options with the lab's DHT as the one to begin with.
+pub fn begin_at(lab: &Lab, options: &Options) -> Options {
+    let mut begin = options.clone();
+    begin.dht = lab.dht.as_ref().map_or(begin.dht, |dht| BootstrapOptions::at(dht.way_in()));
+    begin
 }
 
 /// Returns the failure for a demo that this machine has no place for.

@@ -20,9 +20,12 @@ pub struct DraftOptions {
     /// Peers come from the trackers only
     #[arg(long)]
     private: bool,
-    /// A web server that also has the content [repeatable]
+    /// A web server that has the content [repeatable]
     #[arg(long = "web-seed", value_name = "URL", value_parser = url)]
     web_seeds: Vec<String>,
+    /// A node of the DHT, as a way in [repeatable]
+    #[arg(long = "node", value_name = "HOST:PORT", value_parser = node)]
+    nodes: Vec<(String, u16)>,
     /// A comment, stored in the .torrent
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
@@ -50,6 +53,7 @@ impl From<DraftOptions> for Draft {
                 .into_iter()
                 .filter(|url| seen.insert(url.clone()))
                 .collect(),
+            nodes: options.nodes,
             comment: options.comment,
             source: options.source,
             created_by: Some(concat!("piecemeal ", env!("CARGO_PKG_VERSION")).to_owned()),
@@ -89,6 +93,14 @@ fn url(text: &str) -> Result<String, String> {
     } else {
         Err("a URL was expected, such as http://127.0.0.1:6969/announce".to_owned())
     }
+}
+
+/// Splits a `HOST:PORT`. An address of IPv6 loses its brackets: the torrent has a list of the two.
+fn node(text: &str) -> Result<(String, u16), String> {
+    let checked = super::address(text)?;
+    let parts = checked.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let (host, port) = parts.ok_or("HOST:PORT was expected")?;
+    Ok((host.trim_matches(['[', ']']).to_owned(), port))
 }
 
 fn date(text: &str) -> Result<u64, String> {

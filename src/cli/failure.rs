@@ -15,6 +15,8 @@ mod s10;
 mod s15;
 pub mod s19;
 mod s20;
+mod s21;
+mod s22;
 pub mod trace;
 
 use std::borrow::Cow;

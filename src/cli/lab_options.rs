@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::builder::PossibleValuesParser;
 use piecemeal::lab::content::{Content, MAX_MADE};
+use piecemeal::lab::dht::MAX_NODES;
 use piecemeal::lab::seeder::quirk::Quirk;
 use piecemeal::lab::seeder::{Fault, Plan, Seeder};
 use piecemeal::lab::{Lab, MAX_SEEDERS, TRACKER_PORT, chapters};
@@ -85,6 +86,29 @@ impl SeederOptions {
         let faults = faults.chain(std::iter::repeat(Fault::None));
         let plan = |fault| Plan { port: DEFAULT_PORT, fault, rate: self.rate, ..Plan::default() };
         Ok(faults.take(seeders as usize).map(plan).collect())
+    }
+}
+
+/// The DHT.
+#[derive(clap::Args)]
+pub struct DhtOptions {
+    /// The number of DHT nodes, each seeder among them; 0 for none
+    #[arg(long, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u64).range(0..=MAX_NODES as u64))]
+    dht_nodes: u64,
+}
+
+impl DhtOptions {
+    /// Starts the nodes of a lab.
+    pub fn start(&self, lab: &mut Lab) -> Result<(), Failure> {
+        if self.dht_nodes == 0 {
+            return Ok(());
+        }
+        lab.start_dht(self.dht_nodes as usize, DEFAULT_PORT).map_err(|error| {
+            Failure::new(LOCAL, error)
+                .about("the lab's DHT")
+                .help("try fewer nodes, or none: --dht-nodes 0")
+                .see("README")
+        })
     }
 }
 
@@ -212,8 +236,9 @@ fn cannot_start(error: io::Error) -> Failure {
     Failure::new(LOCAL, error).help(help).see("README")
 }
 
-/// Whether the tracker and the seeders have the ports that the chapters name.
+/// Whether the tracker, the seeders and the DHT have the ports that the chapters name.
 pub fn as_in_the_chapters(lab: &Lab) -> bool {
     lab.tracker.address().port() == TRACKER_PORT
         && lab.addresses().iter().all(|seeder| seeder.port() == DEFAULT_PORT)
+        && lab.dht.iter().all(|dht| dht.way_in().port() == DEFAULT_PORT)
 }

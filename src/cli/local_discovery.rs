@@ -4,13 +4,18 @@ use std::net::IpAddr;
 
 use piecemeal::s03_tracker::reach::Reach;
 use piecemeal::s15_swarm::Plan;
+use piecemeal::s20_lsd::room::Room;
 use piecemeal::s20_lsd::{LocalDiscovery, allowed, join};
 use ureq::http::Uri;
 
 use super::Options;
+use super::exit_codes::LOCAL;
+use super::failure::Failure;
+use super::named::Named;
+use super::offline::offline;
 
 /// Whether the local network is asked for peers.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct LocalOptions {
     /// Do not look for peers on the local network
     #[arg(long, global = true)]
@@ -18,22 +23,27 @@ pub struct LocalOptions {
 }
 
 impl LocalOptions {
-    /// Adds the local network to the sources of a download or a seed, unless that is switched off,
-    /// or its swarm is on this computer. `tiers` and `linked` are the trackers and peers that the
-    /// torrent or the link names.
-    pub fn plug(
-        &self,
-        plan: &mut Plan,
-        tiers: &[Vec<String>],
-        linked: &[String],
-        options: &Options,
-    ) {
-        let named = tiers.iter().flatten().chain(linked).chain(&options.peers);
+    /// Adds the local network to the sources of a download or a seed of a torrent that names these,
+    /// unless that is switched off, or its swarm is on this computer.
+    pub fn plug(&self, plan: &mut Plan, named: &Named, options: &Options) {
+        let named = named.tiers.iter().flatten().chain(&named.linked).chain(&options.peers);
         let bound_here = plan.bind.is_some_and(|ip| ip.is_loopback());
-        if !self.no_lsd && !bound_here && !all_here(named) {
+        let unwanted = self.no_lsd || offline() && plan.bind.is_none();
+        if !unwanted && !bound_here && !all_here(named) {
             plug_lsd(plan, options);
         }
     }
+}
+
+/// Joins the groups for a command that asks nobody else.
+pub fn rooms(on: Option<IpAddr>) -> Result<Vec<Box<dyn Room>>, Failure> {
+    if offline() && on.is_none() {
+        let what =
+            "the local network is not asked: PIECEMEAL_OFFLINE is set, and no network is named";
+        let help = "name one with --bind IP, or unset PIECEMEAL_OFFLINE";
+        return Err(Failure::new(LOCAL, what).help(help).see("20-lsd"));
+    }
+    Ok(join(on)?)
 }
 
 /// Adds a source for each family of addresses that this computer has.
@@ -52,7 +62,7 @@ fn plug_lsd(plan: &mut Plan, options: &Options) {
 
 /// Whether everybody that is named is on this computer, as in a lab. Its swarm is then here as
 /// well, and the network need not hear of it.
-fn all_here<'a>(mut named: impl Iterator<Item = &'a String>) -> bool {
+pub fn all_here<'a>(mut named: impl Iterator<Item = &'a String>) -> bool {
     let mut some = false;
     let all = named.all(|name| {
         some = true;

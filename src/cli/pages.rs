@@ -41,6 +41,8 @@ pub const PAGES: &[Page] = &[
     page!("18-udp-tracker"),   // s18_udp_tracker is plugged in
     page!("19-pex"),           // s19_pex is plugged in
     page!("20-lsd"),           // s20_lsd is plugged in
+    page!("21-dht-lookup"),    // s21_dht_lookup is plugged in
+    page!("22-dht-node"),      // s22_dht_node is plugged in
     page!("reading-a-trace"),  // trace is plugged in
     page!("teaching"),         // grade is plugged in
     page!("a-swarm-in-class"), // lab is plugged in

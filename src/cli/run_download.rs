@@ -123,6 +123,7 @@ pub fn run_download(
 /// finds peers of any torrent, a note says so: most likely a shell has cut the link.
 pub fn need_sources(plan: &Plan, magnet: &Magnet, options: &Options) -> Result<(), Failure> {
     let needed = need_somebody(magnet, options);
+    let needed = super::dht_discovery::or_anybody(plan, needed); // dht_discovery is plugged in
     // Peer exchange is passive: it needs a first peer itself.
     let asks = |source: &dyn PeerSource| source.is_open() && !source.is_passive();
     if needed.is_err() && plan.sources.iter().any(|source| asks(&**source)) {

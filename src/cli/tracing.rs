@@ -13,6 +13,7 @@ use piecemeal::s03_tracker::http::Get;
 use piecemeal::s04_handshake::transport::{Dial, Transport};
 use piecemeal::s17_seeding::listener::Listener;
 use piecemeal::s18_udp_tracker::UdpTracker;
+use piecemeal::s21_dht_lookup::ask::Datagrams;
 use piecemeal::trace::capture::is_capture;
 use piecemeal::trace::wiretap::{Form, Sink, Tap};
 
@@ -23,7 +24,7 @@ use super::failure::trace::PAGE;
 use super::output_file::make;
 
 /// Options for what is recorded, and where.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct TraceOptions {
     /// Show each message that passes, field by field: on stderr, or in a file
@@ -193,6 +194,14 @@ pub fn scrape(udp: &mut UdpTracker, get: &mut Arc<Get>) {
     if let Some(tap) = tap() {
         *udp = tap.udp(UdpTracker::default());
         *get = tap.get(Arc::clone(get));
+    }
+}
+
+/// Listens in on the queries and answers of the DHT.
+pub fn datagrams(socket: Box<dyn Datagrams>) -> Box<dyn Datagrams> {
+    match tap() {
+        Some(tap) => tap.datagrams(socket),
+        None => socket,
     }
 }
 

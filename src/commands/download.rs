@@ -10,6 +10,7 @@ use piecemeal::s15_swarm::Plan;
 use crate::cli::announcers::{Ourselves, announcers};
 use crate::cli::failure::Failure;
 use crate::cli::find_peers::tell_given;
+use crate::cli::named::Named;
 use crate::cli::run_download::{DownloadOptions, run_download};
 use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
@@ -28,28 +29,24 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let Metainfo { info, tiers, .. } = open(&self.torrent, options)?;
+        let Metainfo { info, tiers, nodes, .. } = open(&self.torrent, options)?;
         let mut plan = Plan::new(info.names(), Some(info), PeerId::random());
         self.uploads.plug(&mut plan, options)?; // upload_options is plugged in
-        add_sources(&mut plan, tiers, Vec::new(), options);
+        add_sources(&mut plan, Named { tiers, nodes, linked: Vec::new() }, options);
         run_download(plan, &self.wanted, &self.torrent.to_string_lossy(), options)
     }
 }
 
 /// Adds a source for each tier of trackers and for each address that the user or a magnet link
 /// names, and sets the patience.
-pub fn add_sources(
-    plan: &mut Plan,
-    tiers: Vec<Vec<String>>,
-    linked: Vec<String>,
-    options: &Options,
-) {
+pub fn add_sources(plan: &mut Plan, named: Named, options: &Options) {
     options.timeout.into_iter().for_each(|time| plan.wait_for(time));
     crate::cli::tracing::dial(&mut plan.dial); // plugged in
     let (info_hash, retry) = (plan.names.first(), plan.retry());
     let Plan { peer_id, port, upload_only: gives, .. } = *plan;
     let we = Ourselves { info_hash, peer_id, port, gives, retry };
-    options.discovery.plug(plan, &tiers, &linked, options); // discovery is plugged in
+    options.discovery.plug(plan, &named, options); // discovery is plugged in
+    let Named { tiers, linked, .. } = named;
     plan.sources.extend(announcers(tiers, &we, options));
     let given: Vec<String> = options.peers.clone();
     given.iter().chain(&linked).for_each(|address| tell_given(address, options.narrator()));

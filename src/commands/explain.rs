@@ -13,10 +13,10 @@ use crate::cli::{Answer, Options, shown};
 /// Show what bytes mean, field by field: a file, hex digits, a link (trace)
 #[derive(clap::Args)]
 #[command(after_help = "\
-KIND is torrent, answer (of a tracker), extension (handshake), metadata (message),
-bencode, handshake, messages, stream (one direction of a connection), udp or udp6
-(packet of a tracker), bt-search, magnet, url, info-hash, peer-id or reserved
-(bytes of a handshake).
+KIND is torrent, answer (of a tracker), extension (handshake), metadata
+(message), bencode, handshake, messages, stream (one direction of a connection),
+udp or udp6 (packet of a tracker), bt-search, krpc, magnet, url, info-hash,
+peer-id or reserved (bytes of a handshake).
 A capture, made by --capture FILE, is shown event by event. --as mermaid makes
 a sequence diagram of it, --as html a page.
 

@@ -6,7 +6,8 @@ use piecemeal::lab::guide::Guide;
 
 use crate::cli::failure::Failure;
 use crate::cli::lab_options::{
-    ContentOptions, SeederOptions, as_in_the_chapters, fault_list, folder_failure, start, the_end,
+    ContentOptions, DhtOptions, SeederOptions, as_in_the_chapters, fault_list, folder_failure,
+    start, the_end,
 };
 use crate::cli::until_ctrl_c::UntilCtrlC;
 use crate::cli::{Answer, Options, json_line, print_line};
@@ -26,6 +27,8 @@ pub struct Args {
     #[command(flatten)]
     seeders: SeederOptions,
     #[command(flatten)]
+    dht: DhtOptions,
+    #[command(flatten)]
     content: ContentOptions,
 }
 
@@ -37,7 +40,8 @@ impl Args {
         let contents = self.content.contents()?;
         let plans = self.seeders.plans(&contents)?;
         let until_ctrl_c = UntilCtrlC::new()?;
-        let lab = start(self.room, contents, &plans)?;
+        let mut lab = start(self.room, contents, &plans)?;
+        self.dht.start(&mut lab)?;
         crate::cli::tracing::lab(&lab.notes);
         lab.contents.iter().for_each(|content| crate::cli::tracing::learn(&content.info));
         if options.verbose {

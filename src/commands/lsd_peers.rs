@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use piecemeal::s03_tracker::DEFAULT_PORT;
-use piecemeal::s20_lsd::{allowed, join};
+use piecemeal::s20_lsd::allowed;
 
 use crate::cli::failure::Failure;
 use crate::cli::listening::ip;
+use crate::cli::local_discovery::rooms;
 use crate::cli::magnet_link::read;
 use crate::cli::neighbors_story::tell;
 use crate::cli::torrent_file::open;
@@ -43,6 +44,6 @@ impl Args {
         };
         let say = options.narrator();
         say.say(20, "asking the local network: one datagram reaches all who listen there");
-        tell(join(self.bind)?, (info_hash, self.port), deadline, options)
+        tell(rooms(self.bind)?, (info_hash, self.port), deadline, options)
     }
 }

@@ -7,6 +7,7 @@ use super::download::add_sources;
 use crate::cli::failure::Failure;
 use crate::cli::magnet_link::read;
 use crate::cli::magnet_peers::tell_link;
+use crate::cli::named::Named;
 use crate::cli::run_download::{DownloadOptions, need_sources, run_download};
 use crate::cli::{Answer, Options};
 
@@ -35,7 +36,7 @@ impl Args {
         self.uploads.plug(&mut plan, options)?; // upload_options is plugged in
         let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
         let linked = magnet.peers.iter().map(ToString::to_string).collect();
-        add_sources(&mut plan, tiers, linked, options);
+        add_sources(&mut plan, Named { tiers, linked, ..Named::default() }, options);
         need_sources(&plan, &magnet, options)?;
         run_download(plan, &self.wanted, &self.magnet, options)
     }

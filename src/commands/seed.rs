@@ -11,6 +11,7 @@ use piecemeal::s15_swarm::Plan;
 use super::download::add_sources;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::interrupt;
+use crate::cli::named::Named;
 use crate::cli::run_swarm::run_swarm;
 use crate::cli::screen::live_view::WatchOptions;
 use crate::cli::torrent_file::open;
@@ -39,7 +40,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let Metainfo { info, tiers, .. } = open(&self.torrent, options)?;
+        let Metainfo { info, tiers, nodes, .. } = open(&self.torrent, options)?;
         let stop = interrupt()?;
         let (storage, have) = verified_content(&info, &self.path, &stop, options)?;
         let mut plan = Plan::new(info.names(), Some(info), PeerId::random());
@@ -49,7 +50,7 @@ impl Args {
             "listening: a peer that wants a piece dials us, and a few at a time get blocks",
         );
         self.uploads.plug(&mut plan, true, options)?;
-        add_sources(&mut plan, tiers, Vec::new(), options);
+        add_sources(&mut plan, Named { tiers, nodes, linked: Vec::new() }, options);
         let ready = |_: &_| Ok((Arc::new(storage) as Arc<dyn Store>, have));
         run_swarm(plan, ready, &mut || Ok(()), (None, self.watching), options)
     }

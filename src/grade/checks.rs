@@ -19,12 +19,14 @@ mod s17;
 mod s18;
 mod s19;
 mod s20;
+mod s21;
+mod s22;
 mod trackers;
 
 use super::check::Check;
 
 /// The checks of each stage.
-const STAGES: [&[Check]; 18] = [
+const STAGES: [&[Check]; 20] = [
     s01::CHECKS,
     s02::CHECKS,
     s03::CHECKS,
@@ -43,6 +45,8 @@ const STAGES: [&[Check]; 18] = [
     s18::CHECKS,
     s19::CHECKS,
     s20::CHECKS,
+    s21::CHECKS,
+    s22::CHECKS,
 ];
 
 /// Returns all checks, in order.

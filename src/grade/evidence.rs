@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use super::hints::{self, Clues, Shown};
+use super::hints::{self, Clues, Shown, krpc};
 use super::miss::{MAX_DETAILS, Miss};
 use crate::actors::recording::{Chunk, Recording, Way};
 use crate::s01_bencode::counted;
@@ -51,7 +51,9 @@ pub fn capture(recordings: &[Recording]) -> Vec<u8> {
             let time = at(chunk.at);
             lines.push((
                 time,
-                if recording.is_tracker() {
+                if let Some(node) = krpc::node(recording) {
+                    json!({ "t": time, "node": node, "d": way, "hex": hex })
+                } else if recording.is_tracker() {
                     json!({ "t": time, "tracker": recording.partner(), "d": way, "hex": hex })
                 } else {
                     json!({ "t": time, "c": number, "peer": recording.partner(), "d": way, "hex": hex })
@@ -160,6 +162,7 @@ fn seen(recordings: &[Recording]) -> Option<String> {
     let spoken = |recording: &&&Recording| !recording.is_silent();
     match (peers.iter().rfind(spoken), trackers.iter().rfind(spoken)) {
         (Some(peer), _) => sent(peer, "the peer"),
+        (None, Some(node)) if krpc::node(node).is_some() => Some(sent_to_node(node)),
         (None, _) if !peers.is_empty() => {
             Some("the peer saw nothing: it was connected to, and no byte came".to_owned())
         }
@@ -193,6 +196,14 @@ fn sent(recording: &Recording, actor: &str) -> Option<String> {
         format!(", then the end after {:.1} s", event.time as f64 / 1e6)
     });
     Some(format!("{actor} saw: {dots}{shown}{end}"))
+}
+
+/// Returns the last things that the client sent to a node of the DHT, by name.
+fn sent_to_node(recording: &Recording) -> String {
+    let names = krpc::names(&recording.beginning(MAX_FLOOD));
+    let left_out = names.len().saturating_sub(MAX_NAMES);
+    let dots = if left_out > 0 { "… " } else { "" };
+    format!("a node saw: {dots}{}", names.get(left_out..).unwrap_or_default().join(" · "))
 }
 
 /// Returns the number of things to be named: messages of a client to a peer, up to what is none, or

@@ -4,6 +4,7 @@
 //! afterwards: a recording is played to the same rules, message by message.
 
 mod handshake;
+pub(super) mod krpc;
 mod messages;
 mod omission;
 mod replay;
@@ -114,9 +115,12 @@ pub(super) fn cause(clues: Clues) -> Option<Cause> {
     let (asked, peers): (Vec<&Recording>, Vec<&Recording>) =
         clues.recordings.iter().partition(|recording| recording.is_tracker());
     if peers.iter().all(|recording| recording.is_silent())
-        && let Some(hint) = asked.into_iter().find_map(|asked| trackers::cause(asked, clues.dials))
+        && let Some(cause) = asked.into_iter().find_map(|asked| match krpc::node(asked) {
+            Some(_) => krpc::cause(asked),
+            None => trackers::cause(asked, clues.dials).map(|hint| Cause::new(hint, None)),
+        })
     {
-        return Some(Cause { is_broken: true, ..Cause::new(hint, None) });
+        return Some(Cause { is_broken: true, ..cause });
     }
     let is_dialed = clues.stage > LAST_TO_DIAL;
     let mut replays: Vec<Replay> = peers

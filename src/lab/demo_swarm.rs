@@ -37,6 +37,14 @@ pub fn film() -> Result<Content, MetainfoError> {
     Content::single("film.bin", 5_000_001, 64 << 10, 12)
 }
 
+/// Makes a small file of 32 pieces.
+///
+/// # Errors
+/// None: it is a torrent like any other.
+pub fn song() -> Result<Content, MetainfoError> {
+    Content::single("song.bin", 2 << 20, 64 << 10, 13)
+}
+
 /// Starts a tracker and the four seeders.
 ///
 /// # Errors
@@ -46,9 +54,25 @@ pub fn start(content: &Content) -> io::Result<Lab> {
     Lab::start(vec![content.clone()], &plans, 0)
 }
 
+/// The nodes of the DHT in the third act.
+const NODES: usize = 12;
+
+/// Starts the four seeders in a DHT. Nobody is told of their tracker.
+///
+/// # Errors
+/// As [`Lab::start`] and [`Lab::start_dht`].
+pub fn start_in_dht(content: &Content) -> io::Result<Lab> {
+    let mut lab = start(content)?;
+    lab.start_dht(NODES, 0)?;
+    Ok(lab)
+}
+
 /// Returns a line for each member of the swarm.
 pub fn describe(lab: &Lab) -> String {
-    let mut lines = vec![format!("   tracker {}", lab.tracker.url())];
+    let mut lines = vec![match &lab.dht {
+        None => format!("   tracker {}", lab.tracker.url()),
+        Some(dht) => format!("   DHT     {} and {} more nodes", dht.way_in(), NODES - 1),
+    }];
     lines.extend(
         lab.seeders
             .iter()

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Lab;
 use super::seeder::Fault;
+use crate::s01_bencode::counted;
 
 /// A lab's files in a folder, and how to use them. The chapters' lab has a file, a folder, a file
 /// with much metadata, and one to seed; a lab with one torrent uses it for all.
@@ -44,10 +45,34 @@ impl Guide<'_> {
         let commands: Vec<Value> = self.commands().iter().map(command).collect();
         json!({
             "event": "started", "tracker": self.lab.tracker.url(), "udp_tracker": self.lab.tracker.udp_url(),
+            "dht": self.way_in(), "dht_nodes": self.lab.dht.as_ref().map_or(0, |dht| dht.addresses().len()),
             "peers": peers, "faults": faults,
             "torrents": self.torrents, "magnets": magnets, "originals": self.originals,
             "commands": commands,
         })
+    }
+
+    /// Returns the address at which the lab's DHT begins, if it has one.
+    fn way_in(&self) -> Option<String> {
+        self.lab.dht.as_ref().map(|dht| dht.way_in().to_string())
+    }
+
+    /// Returns the commands of the DHT, with the chapters' numbers.
+    fn dht_commands(&self) -> Vec<(u8, String)> {
+        let seeded = self.lab.contents.iter().find(|content| content.seeded);
+        let Some((way_in, content)) = self.way_in().zip(seeded) else { return Vec::new() };
+        let hash = content.info_hash();
+        let out = quoted(&format!("{}-by-dht", content.info.name));
+        vec![
+            (21, format!("dht_ping {way_in}")),
+            (21, format!("dht_peers --dht-bootstrap {way_in} {hash}")),
+            (
+                22,
+                format!(
+                    "magnet_download -o {out} --dht-bootstrap {way_in} 'magnet:?xt=urn:btih:{hash}'"
+                ),
+            ),
+        ]
     }
 
     /// Returns a command for each chapter that has one, with the chapter's number.
@@ -93,6 +118,7 @@ impl Guide<'_> {
         // Behind the first command of its chapter: the loop that one metadata piece does not need.
         let after = commands.iter().position(|(chapter, _)| *chapter > 8).unwrap_or_default();
         commands.splice(after..after, many.map(|link| (8, format!("magnet_info {link}"))));
+        commands.extend(self.dht_commands());
         commands
     }
 }
@@ -101,6 +127,10 @@ impl fmt::Display for Guide<'_> {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         writeln!(out, "A swarm of your own:\n\n  tracker   {}", self.lab.tracker.url())?;
         writeln!(out, "  and       {}", self.lab.tracker.udp_url())?;
+        if let Some(dht) = &self.lab.dht {
+            let nodes = counted(dht.addresses().len(), "node");
+            writeln!(out, "  DHT       {}   {nodes}", dht.way_in())?;
+        }
         for seeder in &self.lab.seeders {
             write!(
                 out,

@@ -156,6 +156,7 @@ pub struct Seeder {
     /// The listener for clients that send a port low byte first.
     _swapped: Option<Service>,
     shared: Arc<Shared>,
+    has_all: bool,
 }
 
 impl Seeder {
@@ -199,12 +200,17 @@ impl Seeder {
             serve,
         )?;
         let _swapped = swapped::listen(service.address(), plan.port, &shared.notes);
-        Ok(Seeder { service, _swapped, shared })
+        Ok(Seeder { service, _swapped, shared, has_all: plan.holds == Holds::All })
     }
 
     /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.service.address()
+    }
+
+    /// Whether it has all pieces.
+    pub fn has_all(&self) -> bool {
+        self.has_all
     }
 
     /// Returns its peer id, which is always the same for the same number.

@@ -58,6 +58,8 @@ pub struct Draft {
     pub private: bool,
     /// `url-list`: HTTP servers that also have the content (BEP 19).
     pub web_seeds: Vec<String>,
+    /// `nodes`: ways into the DHT, each a host and a port (BEP 5).
+    pub nodes: Vec<(String, u16)>,
     /// `comment`: free text for anyone who reads the torrent.
     pub comment: Option<String>,
     /// `source`, inside info: it gives the same content another info hash at each tracker.

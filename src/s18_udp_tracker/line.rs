@@ -24,9 +24,9 @@ const QUICK_RETRY: Duration = Duration::from_millis(150);
 /// should accept it for two minutes, so a request that begins within the minute has time for its
 /// copies.
 const ID_TIME: Duration = Duration::from_secs(60);
-/// The largest packet, in bytes. A smaller buffer would cut a longer packet, on Unix without a
-/// word, and a list of peers that was cut may look like a shorter list.
-const LARGEST_PACKET: usize = 65_536;
+/// The largest datagram, in bytes. A smaller buffer would cut a longer one, on Unix without a word,
+/// and a list of peers that was cut may look like a shorter list.
+pub const LARGEST_DATAGRAM: usize = 65_536;
 
 /// Sends packets to one address and receives them from there. A seam, like the transport of
 /// stage 4.
@@ -124,7 +124,7 @@ impl Line {
         let (connection_id, transaction_id) = (self.connection_id, rand::random());
         let request = Request { connection_id, transaction_id, ask: ask.clone() }.encode();
         let deadline = deadline.min(Instant::now() + PATIENCE);
-        let mut buffer = vec![0; LARGEST_PACKET];
+        let mut buffer = vec![0; LARGEST_DATAGRAM];
         let (mut due, mut pause) = (Instant::now(), FIRST_PAUSE);
         let (mut sent, mut refused, mut last_mismatch) = (0, false, None);
         loop {
@@ -198,21 +198,34 @@ impl Packets for UdpSocket {
     }
 
     fn receive(&self, time: Duration, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        // A timeout of zero is not allowed: in the socket's interface it means forever.
-        self.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;
-        match self.recv(buffer) {
-            Ok(length) => Ok(Some(length)),
-            // The first is what Unix reports on timeout, the second what Windows does.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(error),
+        Ok(receive_within(self, time, buffer)?.map(|(length, _)| length))
+    }
+}
+
+/// Waits for the next datagram at a socket, and copies it to the start of the buffer. Returns its
+/// length and its sender; `None` if none comes within this time, or a signal interrupts the wait.
+///
+/// # Errors
+/// If the socket is of no more use, or reports that an earlier datagram found nothing there.
+pub fn receive_within(
+    socket: &UdpSocket,
+    time: Duration,
+    buffer: &mut [u8],
+) -> io::Result<Option<(usize, SocketAddr)>> {
+    // A timeout of zero is not allowed: in the socket's interface it means forever.
+    socket.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;
+    match socket.recv_from(buffer) {
+        Ok(received) => Ok(Some(received)),
+        // The first is what Unix reports on timeout, the second what Windows does.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+            ) =>
+        {
+            Ok(None)
         }
+        Err(error) => Err(error),
     }
 }
 

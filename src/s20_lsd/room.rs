@@ -5,11 +5,13 @@
 //! 6771, so each of them must allow the others to. std can do that only after binding, when it is
 //! too late; the crate `socket2` does it before.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::s18_udp_tracker::line::receive_within;
 
 /// How many networks a datagram may cross: none but this one. Each router on the way takes one off,
 /// and drops a datagram that has none left.
@@ -99,20 +101,6 @@ impl Room for MulticastSocket {
         time: Duration,
         buffer: &mut [u8],
     ) -> io::Result<Option<(usize, SocketAddr)>> {
-        // A timeout of zero is not allowed: in the socket's interface it means forever.
-        self.socket.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;
-        match self.socket.recv_from(buffer) {
-            Ok(received) => Ok(Some(received)),
-            // The first is what Unix reports on timeout, the second what Windows does.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
+        receive_within(&self.socket, time, buffer)
     }
 }

@@ -8,6 +8,7 @@
 //! {"t":991,"c":1,"peer":"127.0.0.2:6881","d":"in","hex":"13.."}  and to us
 //! {"t":5012,"c":1,"peer":"127.0.0.2:6881","d":"end"}             the end of connection 1
 //! {"t":12,"tracker":"http://..","d":"out","hex":".."}            to a tracker: an object a line
+//! {"t":12,"node":"127.0.0.2:6881","d":"out","hex":".."}          to a node of the DHT
 //! {"t":12,"asker":"udp://127.0.0.1:4242","d":"in","hex":".."}    to us, where we are the tracker
 //! ```
 //! `t` is in microseconds since the start. Unknown keys are passed over.
@@ -38,7 +39,7 @@ use super::stream::Way;
 /// The key that marks a capture.
 const KEY: &str = "piecemeal_capture";
 
-/// The other side of a conversation: a peer or a tracker.
+/// The other side of a conversation: a peer, a tracker or a node of the DHT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lane {
     /// The address or URL, safe to print.
@@ -56,6 +57,8 @@ pub enum Role {
     Peer,
     /// A tracker.
     Tracker,
+    /// A node of the DHT.
+    Node,
     /// A client of our own tracker.
     Asker,
 }
@@ -66,6 +69,7 @@ impl Role {
         match self {
             Role::Peer => "peer",
             Role::Tracker => "tracker",
+            Role::Node => "node",
             Role::Asker => "asker",
         }
     }

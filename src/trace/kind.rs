@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use super::client::Client;
 use super::stream::{self, Next};
-use super::{Context, Object, Placed, counted, s01, s02, s03, s04, s05, s06, s07, s08, s18, s20};
+use super::{
+    Context, Object, Placed, counted, s01, s02, s03, s04, s05, s06, s07, s08, s18, s20, s21,
+};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
 use crate::s05_messages::Message;
@@ -40,6 +42,8 @@ pub enum Kind {
     Udp6,
     /// A datagram of local service discovery.
     BtSearch,
+    /// A datagram of the DHT.
+    Krpc,
     /// A magnet link.
     Magnet,
     /// The URL of a tracker or of an announce.
@@ -53,7 +57,7 @@ pub enum Kind {
 }
 
 /// The kinds by name, with the phrase for each in a sentence.
-const NAMES: [(Kind, &str, &str); 16] = [
+const NAMES: [(Kind, &str, &str); 17] = [
     (Kind::Torrent, "torrent", "a .torrent file"),
     (Kind::Answer, "answer", "a tracker's answer"),
     (Kind::Extension, "extension", "an extension handshake"),
@@ -65,6 +69,7 @@ const NAMES: [(Kind, &str, &str); 16] = [
     (Kind::Udp, "udp", "a packet of a UDP tracker"),
     (Kind::Udp6, "udp6", "a packet of a UDP tracker over IPv6"),
     (Kind::BtSearch, "bt-search", "a BT-SEARCH of local service discovery"),
+    (Kind::Krpc, "krpc", "a datagram of the DHT"),
     (Kind::Magnet, "magnet", "a magnet link"),
     (Kind::Url, "url", "a tracker's URL"),
     (Kind::PeerId, "peer-id", "a peer id"),
@@ -179,6 +184,7 @@ impl Kind {
             Kind::Udp => udp(bytes, Family::V4),
             Kind::Udp6 => udp(bytes, Family::V6),
             Kind::BtSearch => s20::search(bytes),
+            Kind::Krpc => s21::packet(bytes),
             Kind::Magnet => of_text(bytes, s06::magnet),
             Kind::Url => of_text(bytes, s03::url),
             Kind::PeerId => s03::peer_id(bytes),
@@ -251,6 +257,9 @@ fn bencoded(bytes: &[u8]) -> Option<Kind> {
         let all = whole.is_ok_and(|value| value.raw.len() == bytes.trim_ascii_end().len());
         return all.then_some(Kind::Bencode);
     }
+    if s21::looks_like_one(bytes) {
+        return Some(Kind::Krpc);
+    }
     let object = s01::bencode(bytes);
     if object.fields.len() < 2 {
         return (bytes.len() == 1 || object.fields.len() == 1 && object.broken.is_none())
@@ -263,6 +272,7 @@ fn bencoded(bytes: &[u8]) -> Option<Kind> {
         }
         "m" | "metadata_size" | "reqq" => ControlFlow::Break(Kind::Extension),
         "msg_type" => ControlFlow::Break(Kind::Metadata),
+        "a.id" | "r.id" => ControlFlow::Break(Kind::Krpc),
         _ => ControlFlow::Continue(()),
     });
     kind.break_value().or(Some(Kind::Bencode))

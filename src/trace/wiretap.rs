@@ -13,6 +13,7 @@
 //! peers            Tap::transport, around both halves of a connection
 //! HTTP trackers    Tap::get, around the one GET request of stage 3
 //! UDP trackers     Tap::udp, around the socket of stage 18
+//! the DHT          Tap::datagrams, around the socket of stage 21
 //! the lab's own    Tap::asked, Tap::answered, Tap::packet, called by the tracker itself
 //! ```
 //! # Decisions
@@ -23,6 +24,7 @@
 //!   recorded twice.
 //! * **A trace that cannot be written ends,** with one warning. The conversation does not.
 
+mod nodes;
 mod sink;
 mod trackers;
 

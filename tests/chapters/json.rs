@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use piecemeal::actors::dht::{FakeNode, NodePlan};
 use piecemeal::lab::content::Content;
 use piecemeal::lab::seeder::{Fault, Plan};
 use piecemeal::lab::{Lab, album, sample};
@@ -301,6 +302,13 @@ fn traces(page: &mut Page, folder: &Path) {
         0,
     );
     page.run_traced(folder, &["magnet_info", &lab.magnet(&lab.contents[0])], 0);
+    let plan = NodePlan::new([7; 20]).having([9; 20], &[dead_address()]);
+    let node = FakeNode::start(plan).expect("loopback has a free port");
+    let (from, hash) = (node.address().to_string(), "09".repeat(20));
+    page.run_traced(folder, &["dht_peers", "--dht-bootstrap", &from, &hash], 0);
+    let captured = ["dht_peers", "--capture", "dht.capture", "--dht-bootstrap", &from, &hash];
+    page.run(folder, &captured, 0);
+    page.run(folder, &["explain", "dht.capture"], 0);
     let silent = format!("http://{}/announce", dead_address());
     for (url, code) in [(lab.tracker.url(), 0), (lab.tracker.udp_url(), 0), (silent, 4)] {
         page.run(folder, &["create", "--force", "--announce", &url, "-o", "new.torrent", "out"], 0);
@@ -422,8 +430,11 @@ fn labs(page: &mut Page, folder: &Path) {
         .and_then(|mut stream| stream.write_all(b"no handshake"))
         .expect("it listens");
     let _asking = ask_twice(seeder, link);
-    for event in ["refused", "choked", "forgotten", "left", "metadata", "said", "heard", "mistake"]
-    {
+    let way_in = started["dht"].as_str().expect("a way into its DHT");
+    page.run(folder, &["dht_peers", "--dht-bootstrap", way_in, link], 0);
+    let events =
+        ["refused", "choked", "forgotten", "left", "metadata", "said", "heard", "mistake", "dht"];
+    for event in events {
         lab.event(event);
     }
     page.meet_all("lab", &lab.end());
@@ -434,6 +445,11 @@ fn labs(page: &mut Page, folder: &Path) {
     let [torrent, seeder] = [torrent, seeder].map(|it| it.as_str().expect("text"));
     page.run(folder, &["pex_peers", torrent, seeder], 0);
     page.meet_all("lab", &lab.end());
+
+    let node = Beside::start(folder, &["dht_node", "--listen", "127.0.0.1", "--port", "0"]);
+    let address = node.event("listening")["address"].as_str().expect("an address").to_owned();
+    page.run(folder, &["dht_ping", &address], 0);
+    page.meet_all("dht_node", &node.end());
 
     let tracker = Beside::start(folder, &["tracker", "--listen", "127.0.0.1:0"]);
     let url = tracker.event("started")["local_url"].as_str().expect("a URL").to_owned();

@@ -149,7 +149,7 @@ fn the_place_in_a_line_of_a_trace_keeps_its_column() {
 
 #[test]
 fn a_stale_output_is_rewritten_and_nothing_else() {
-    let lab = start_lab();
+    let lab = start_lab(false);
     let check = |text| check(&parse("page.md".into(), text), &lab);
     let changes: Vec<Change> = check(STALE).into_iter().map(|wrong| wrong.change).collect();
     assert_eq!(

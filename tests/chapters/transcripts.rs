@@ -19,6 +19,8 @@
 //! |---|---|
 //! | `127.0.0.1:6969`, `127.0.0.2:6881` and so on | the lab's tracker and seeders, where their ports are taken |
 //! | `127.0.0.1:7009`, `port 7009`, and 7010, 7011 | where programs of the document listen: ports that are free |
+//! | `127.0.0.1:6881`, `127.0.1.5:6881` and so on | nodes of the lab's DHT, at other ports |
+//! | `Node ID: 06c3..`, `Heard 9 queries: ..`, `Knows ..` | a node's id and counts: those of `dht_node` are never the same |
 //! | (nothing) | the lines `downloading: 40%, ...`: on a terminal there is a bar, which goes away |
 //! | `(os error 111)` | the number of an error, which differs between systems |
 //! | `#0002 +0.0009s  OUT ..` | the time in the first line of an event of a trace, and how far it is padded |
@@ -26,7 +28,7 @@
 //! | ```` ```console any-order ```` | lines whose order depends on who answers first are compared sorted |
 
 use std::fs::{self, File};
-use std::net::{TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -35,6 +37,7 @@ use std::time::{Duration, Instant};
 
 use super::markdown::{Block, Document, documents, root};
 use super::rewriting::{Change, fresh, rewritten};
+use piecemeal::lab::dht::LabDht;
 use piecemeal::lab::guide::Guide;
 use piecemeal::lab::seeder::Plan;
 use piecemeal::lab::{Lab, TRACKER_PORT, chapters};
@@ -89,7 +92,12 @@ impl Addresses {
             .zip(2..)
             .map(|(real, last)| (format!("127.0.0.{last}:6881"), real.to_string()));
         let tracker = ("127.0.0.1:6969".to_owned(), lab.tracker.address().to_string());
-        let plain: Vec<(String, String)> = seeders.chain([tracker]).collect();
+        // The first is the way in. The seeders are the next ones, at their own addresses.
+        let nodes = lab.dht.iter().flat_map(LabDht::addresses).enumerate().map(|(number, real)| {
+            let ip = if number == 0 { Ipv4Addr::LOCALHOST.into() } else { real.ip() };
+            (format!("{ip}:6881"), real.to_string())
+        });
+        let plain: Vec<(String, String)> = seeders.chain([tracker]).chain(nodes).collect();
         let escaped =
             plain.iter().map(|(shown, real)| (shown.replace(':', "%3A"), real.replace(':', "%3A")));
         // Only for a document that has a use for them.
@@ -132,6 +140,15 @@ pub fn settled(line: &str) -> Option<String> {
     }
     if let Some((ours, _)) = line.split_once("0030  2d 50 4d 30 30 30 31 2d ") {
         return Some(format!("{ours}0030  our peer id"));
+    }
+    if line.strip_prefix("Node ID: ").is_some_and(|id| id.len() == 40) {
+        return Some("Node ID: of a node".to_owned());
+    }
+    if line.starts_with("Heard ") && line.contains(" find_node, ") {
+        return Some("Heard some queries".to_owned());
+    }
+    if line.starts_with("Knows ") && line.contains(" torrents with ") {
+        return Some("Knows some nodes".to_owned());
     }
     let timed = line
         .strip_prefix('#')
@@ -353,13 +370,24 @@ fn tracker_port() -> u16 {
         .expect("one of three thousand ports is free")
 }
 
+/// Whether a document has a use for the DHT: what the lab prints at its start names it as well.
+fn uses_dht(document: &Document) -> bool {
+    let console = document.blocks.iter().filter(|block| block.language() == "console");
+    let is_use = |line: &String| line.contains("dht") || line == "$ piecemeal lab";
+    console.flat_map(|block| &block.lines).any(is_use)
+}
+
 /// A lab as the documents describe it.
-pub fn start_lab() -> Lab {
+/// With nodes of the DHT, if it is used.
+pub fn start_lab(with_dht: bool) -> Lab {
     let contents = chapters().expect("they are torrents");
     loop {
         let port = tracker_port();
-        let lab = Lab::start(contents.clone(), &vec![Plan::default(); 3], port)
+        let mut lab = Lab::start(contents.clone(), &vec![Plan::default(); 3], port)
             .expect("there is a loopback interface");
+        if with_dht {
+            lab.start_dht(12, 0).expect("there are loopback addresses");
+        }
         // Another program may have taken the port since it was looked at.
         if lab.tracker.address().port() == port {
             return lab;
@@ -379,8 +407,13 @@ fn write(document: &Document, wrong: Vec<Wrong>) {
 #[test]
 fn every_transcript_prints_what_the_document_shows() {
     // A lab each: what one document gives must not turn up in what another asks for.
-    let documents: Vec<(Document, Lab)> =
-        documents().into_iter().map(|document| (document, start_lab())).collect();
+    let documents: Vec<(Document, Lab)> = documents()
+        .into_iter()
+        .map(|document| {
+            let lab = start_lab(uses_dht(&document));
+            (document, lab)
+        })
+        .collect();
     // One thread a document: most of the time is spent in waiting for programs.
     let wrong: Vec<Vec<Wrong>> = thread::scope(|scope| {
         let checks: Vec<_> =

@@ -12,6 +12,7 @@ use crate::support::{
     After, Blocks, Deed, FakePeer, FakeTracker, FakeUdpTracker, Greeting, Metadata, Plan, Recipe,
     Reply, Torrent, Unchoke, dead_address, folder, wire,
 };
+use piecemeal::actors::dht::{Answer, FakeNode, NodePlan};
 use tempfile::TempDir;
 
 /// A folder with the files that a command line names, and the peers and trackers.
@@ -21,6 +22,7 @@ pub struct Scene {
     peers: Vec<FakePeer>,
     trackers: Vec<FakeTracker>,
     udp_trackers: Vec<FakeUdpTracker>,
+    nodes: Vec<FakeNode>,
     listeners: Vec<TcpListener>,
     /// The texts to replace in the output, with their replacements.
     names: BTreeMap<String, String>,
@@ -34,6 +36,7 @@ impl Scene {
             peers: Vec::new(),
             trackers: Vec::new(),
             udp_trackers: Vec::new(),
+            nodes: Vec::new(),
             listeners: Vec::new(),
             names: BTreeMap::new(),
             torrent,
@@ -138,6 +141,18 @@ impl Scene {
                 let (_, port) = taken.split_once(':').expect("an address has a port");
                 self.names.insert(format!("port {port}"), "port {taken port}".to_owned());
                 return port.to_owned();
+            }
+            name if name.ends_with("-node") => {
+                let plan = NodePlan::new([7; 20]);
+                let plan = match name {
+                    "silent-node" => plan.silent(),
+                    "refusing-node" => plan.saying([Answer::Error(202, "busy\x1b[2J".to_owned())]),
+                    _ => plan,
+                };
+                let node = FakeNode::start(plan).expect("loopback has a free port");
+                let address = node.address().to_string();
+                self.nodes.push(node);
+                address
             }
             name => {
                 let torrent =

@@ -281,3 +281,30 @@ socket.create_connection((host, int(port))).sendall(b\"GET / HTTP/1.1\")' \"$3\"
     let explained = Run::new(["explain".as_ref(), kept.join("4.1.capture").as_os_str()]).run();
     explained.mentions("expected byte 19");
 }
+
+#[test]
+fn a_failed_check_of_the_dht_leaves_what_the_node_saw() {
+    let folder = folder();
+    let kept = folder.path().join("kept");
+    // Its id has 19 bytes.
+    let client = script(
+        folder.path(),
+        "client",
+        "[ \"$1\" = dht_ping ] && exec python3 -c 'import socket, sys
+host, port = sys.argv[1].rsplit(\":\", 1)
+ping = b\"d1:ad2:id19:abcdefghij012345678e1:q4:ping1:t2:aa1:y1:qe\"
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(ping, (host, int(port)))' \"$2\"; exit 1",
+    );
+    if Command::new("python3").arg("--version").output().is_err() {
+        return println!("skipped: there is no python3");
+    }
+    let keep = kept.to_string_lossy().into_owned();
+    let outcome = grade(&["--check", "21.2", "--keep", &keep], &client);
+    let out = outcome.out();
+    assert!(out.contains("`id` has 19 bytes, and should have 20"), "{outcome}");
+    assert!(out.contains("^ byte 5: expected id to be 20 bytes, found 19"), "{outcome}");
+    let capture = std::fs::read_to_string(kept.join("21.2.capture")).expect("a capture");
+    assert!(capture.contains("\"node\":\"127.0.0."), "{capture}");
+    let explained = Run::new(["explain".as_ref(), kept.join("21.2.capture").as_os_str()]).run();
+    explained.mentions("found 19 bytes");
+}

@@ -94,12 +94,15 @@ fn printed(folder: &Path) -> String {
 #[test]
 fn the_example_of_every_help_works_beside_a_running_lab() {
     let contents = vec![sample().expect("a torrent"), album().expect("a torrent")];
-    let lab = Lab::start(contents, &vec![Plan::default(); 3], 0).expect("a lab");
+    let mut lab = Lab::start(contents, &vec![Plan::default(); 3], 0).expect("a lab");
+    lab.start_dht(12, 0).expect("a DHT");
+    let way_in = lab.dht.as_ref().map(|dht| dht.way_in().to_string()).unwrap_or_default();
     // The examples assume the lab's usual addresses.
     let places: Vec<(String, String)> = (2..)
         .zip(lab.addresses())
         .map(|(last, real)| (format!("127.0.0.{last}:6881"), real.to_string()))
         .chain([("127.0.0.1:6969".to_owned(), lab.tracker.address().to_string())])
+        .chain([("127.0.0.1:6881".to_owned(), way_in)])
         // And a port that is taken here may be free elsewhere.
         .chain([("0.0.0.0:7000".to_owned(), "127.0.0.1:0".to_owned())])
         .collect();
@@ -151,6 +154,7 @@ fn the_example_of_every_help_works_beside_a_running_lab() {
             match name {
                 "announce" => shell.interrupt_after("again in", &real, folder.path()),
                 "serve" | "seed" => shell.interrupt_after("listening at", &real, folder.path()),
+                "dht_node" => shell.interrupt_after("Listening on", &real, folder.path()),
                 "lab" => shell.interrupt_after("Ctrl-C ends the lab", &real, folder.path()),
                 "tracker" => shell.interrupt_after("Ctrl-C ends the tracker", &real, folder.path()),
                 _ => {}

@@ -80,7 +80,7 @@ fn a_stage_uses_only_earlier_stages() {
 
 /// Files that decide: which piece, which peer, how much. They get the time and the dice as arguments,
 /// so a test or a simulation can run them without waiting, and get the same result twice.
-const DECISIONS: [&str; 21] = [
+const DECISIONS: [&str; 32] = [
     "s11_work_queue/board.rs",
     "s11_work_queue/board/end_game.rs",
     "s11_work_queue/board/search.rs",
@@ -102,6 +102,17 @@ const DECISIONS: [&str; 21] = [
     "s17_seeding/sharing_slots.rs",
     "s20_lsd/neighbors.rs",
     "s20_lsd/pace.rs",
+    "s21_dht_lookup.rs",
+    "s21_dht_lookup/candidates.rs",
+    "s21_dht_lookup/steps.rs",
+    "s22_dht_node/answers.rs",
+    "s22_dht_node/filter.rs",
+    "s22_dht_node/own_address.rs",
+    "s22_dht_node/rates.rs",
+    "s22_dht_node/store.rs",
+    "s22_dht_node/table.rs",
+    "s22_dht_node/table/rules.rs",
+    "s22_dht_node/tokens.rs",
 ];
 
 #[test]

@@ -113,6 +113,7 @@ fn every_option_is_a_key_in_its_place() {
         ],
         private: true,
         web_seeds: vec!["http://w/abc.txt".to_owned()],
+        nodes: vec![("n".to_owned(), 6881), ("::1".to_owned(), 1)],
         comment: Some("grüße".to_owned()),
         source: Some("HERE".to_owned()),
         created_by: Some("us".to_owned()),
@@ -122,7 +123,7 @@ fn every_option_is_a_key_in_its_place() {
     let head = "d8:announce10:http://a/113:announce-listll10:http://a/19:udp://b:2el8:http://cee\
         7:comment7:grüße10:created by2:us13:creation datei1234567890e\
         4:infod6:lengthi3e4:name7:abc.txt12:piece lengthi4e6:pieces20:";
-    let tail = b"7:privatei1e6:source4:HEREe8:url-listl16:http://w/abc.txtee";
+    let tail = b"7:privatei1e6:source4:HEREe5:nodesll1:ni6881eel3:::1i1eee8:url-listl16:http://w/abc.txtee";
     let expected = [head.as_bytes(), hash, tail].concat();
     assert_eq!(create(&folder.path().join("abc.txt"), &draft), expected);
 }

@@ -34,7 +34,7 @@ pub struct Subject {
 /// Cuts bytes into their fields.
 type Layout = fn(&mut Fields);
 
-const SUBJECTS: [(&str, u32, Layout); 32] = [
+const SUBJECTS: [(&str, u32, Layout); 45] = [
     ("bencode", 1, |fields| fields.bencode()),
     ("info dictionary", 2, |fields| fields.bencode()),
     ("pieces of the info dictionary", 2, |_| ()),
@@ -67,6 +67,19 @@ const SUBJECTS: [(&str, u32, Layout); 32] = [
     ("peer exchange", 19, |fields| fields.bencode()),
     ("BT-SEARCH", 20, |_| ()),
     ("local discovery", 20, |_| ()),
+    ("KRPC", 21, |fields| fields.bencode()),
+    ("node ids", 21, |_| ()),
+    ("lookup", 21, |_| ()),
+    ("routing table", 22, |_| ()),
+    ("tokens", 22, |_| ()),
+    ("rates", 22, |_| ()),
+    ("filter of addresses", 22, |_| ()),
+    ("ids tied to addresses", 22, |_| ()),
+    ("peer store", 22, |_| ()),
+    ("samples", 22, |_| ()),
+    ("saved table", 22, |fields| fields.bencode()),
+    ("a node's answers", 22, |fields| fields.bencode()),
+    ("a node's questions", 22, |fields| fields.bencode()),
 ];
 
 impl Subject {

@@ -372,3 +372,29 @@ fn what_beginners_send_is_known_for_what_it_was_meant_to_be() {
         .collect::<String>();
     assert!(shown.contains("(1 if it was sent low byte first)"), "{shown}");
 }
+
+#[test]
+fn a_dht_query_without_what_it_needs() {
+    breaks(
+        Kind::Krpc,
+        b"d1:ad2:id3:abce1:q4:ping1:t2:aa1:y1:qe",
+        "  0005  32 3a 69 64 33 3a 61 62 63                        a.id  616263  the node that asks
+        ^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 5: expected id to be 20 bytes, found 3 bytes",
+    );
+    breaks(
+        Kind::Krpc,
+        b"d1:t2:aa1:y1:xe",
+        "  0008  31 3a 79 31 3a 78                                 y  \"x\"
+        ^^^^^^^^^^^^^^^^^ byte 8: expected y to be q, r or e, found \"x\"",
+    );
+}
+
+#[test]
+fn a_dht_query_that_lacks_an_argument() {
+    breaks(
+        Kind::Krpc,
+        b"d1:ad2:id20:abcdefghij0123456789e1:q9:get_peers1:t2:aa1:y1:qe",
+        "  003c  65                                                      }
+           ^^ byte 61: expected info_hash to be 20 bytes, found no such key",
+    );
+}

@@ -95,6 +95,10 @@ pub fn all() -> Vec<Sample> {
         sample("a UDP scrape's answer", Kind::Udp, b"\0\0\0\x02\xde\xad\xbe\xef\0\0\0\x05\0\0\0\x06\0\0\0\x07"),
         sample("a UDP error", Kind::Udp, b"\0\0\0\x03\xde\xad\xbe\xefnot today\x1b[2J"),
         sample("a BT-SEARCH", Kind::BtSearch, b"BT-SEARCH * HTTP/1.1\r\nHost: 239.192.152.143:6771\r\nPort: 6881\r\nInfohash: d69f91e6b2ae4c542468d1073a71d4ea13879a7f\r\nInfohash: none\r\nX-New: 1\r\ncookie: 1f0c93ab\r\nodd\r\n\r\n\r\n"),
+        sample("a DHT query", Kind::Krpc, b"d1:ad2:id20:abcdefghij01234567899:info_hash20:mnopqrstuvwxyz1234566:scrapei1e4:wantl2:n42:n6ee1:q9:get_peers2:roi1e1:t2:aa1:v4:PM\0\x011:y1:qe"),
+        sample("a DHT announce", Kind::Krpc, b"d1:ad2:id20:abcdefghij012345678912:implied_porti1e9:info_hash20:mnopqrstuvwxyz1234564:porti6881e4:seedi1e5:token8:aoeusnthe1:q13:announce_peer1:t2:aa1:y1:qe"),
+        sample("a DHT answer", Kind::Krpc, dht_answer()),
+        sample("a DHT error", Kind::Krpc, b"d1:eli201e23:A Generic Error Ocurrede1:t2:aa1:y1:ee"),
         sample("a magnet link", Kind::Magnet, b"magnet:?xt=urn:btih:d69f91e6b2ae4c542468d1073a71d4ea13879a7f&dn=a+name&tr=udp%3A%2F%2F127.0.0.1%3A6969&x.pe=[::1]:6881&foo=bar"),
         sample("an announce", Kind::Url, b"http://127.0.0.1:6969/announce?passkey=x&info_hash=%d6%9f%91%e6%b2%aeLT%24h%d1%07%3aq%d4%ea%13%87%9a%7f&peer_id=-PM0001-abcdefghijkl&port=6881&uploaded=0&downloaded=0&left=92063&compact=1&event=started"),
         sample("a UDP tracker", Kind::Url, b"udp://tracker.example:6969"),
@@ -102,6 +106,20 @@ pub fn all() -> Vec<Sample> {
         sample("an info hash", Kind::InfoHash, b"\xd6\x9f\x91\xe6\xb2\xae\x4c\x54\x24\x68\xd1\x07\x3a\x71\xd4\xea\x13\x87\x9a\x7f"),
         sample("reserved bytes", Kind::Reserved, b"\0\0\0\0\0\x10\0\x05"),
     ]
+}
+
+/// An answer with all that it may have.
+fn dht_answer() -> Vec<u8> {
+    let node = b"mnopqrstuvwxyz123456\x7f\0\0\x02\x1a\xe1";
+    let node6 = b"mnopqrstuvwxyz123456\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x1a\xe1";
+    [
+        &b"d2:ip6:\x7f\0\0\x01\x1a\xe11:rd2:id20:abcdefghij01234567898:intervali60e5:nodes26:"[..],
+        node,
+        b"6:nodes638:",
+        node6,
+        b"3:numi7e1:pi6881e7:samples20:mnopqrstuvwxyz1234565:token8:aoeusnth6:valuesl6:\x7f\0\0\x03\x1a\xe118:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02\x1a\xe13:oddee1:t2:aa1:v4:LT\x02\x111:y1:re",
+    ]
+    .concat()
 }
 
 /// The description of a sample.

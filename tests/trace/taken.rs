@@ -11,6 +11,7 @@ use piecemeal::s07_extension::ExtensionHandshake;
 use piecemeal::s08_metadata::message::MetadataMessage;
 use piecemeal::s18_udp_tracker::packet::{Answer, Family, Request};
 use piecemeal::s20_lsd::search::BtSearch;
+use piecemeal::s21_dht_lookup::krpc::Packet;
 use piecemeal::trace::kind::Kind;
 
 /// Whether the stages accept these bytes; `None` if no stage decodes this kind.
@@ -33,6 +34,7 @@ pub fn taken(kind: Kind, bytes: &[u8]) -> Option<bool> {
             _ => Request::decode(bytes).is_ok(),
         },
         Kind::BtSearch => BtSearch::parse(bytes).is_ok(),
+        Kind::Krpc => Packet::decode(bytes).is_ok(),
         Kind::Messages => return messages(bytes),
         _ => return None,
     })

@@ -7,6 +7,7 @@
 //!   4:info d 5:files ..     or 6:length, for a single file; the info hash is over this dictionary
 //!            4:name ..  12:piece length ..  6:pieces ..  7:private ..  6:source ..
 //!          e
+//!   5:nodes ..              BEP 5
 //!   8:url-list ..           BEP 19
 //! e
 //! ```
@@ -64,6 +65,10 @@ pub(super) fn torrent(info: Vec<u8>, draft: &Draft) -> Vec<u8> {
     }
     if !draft.web_seeds.is_empty() {
         pairs.push(("url-list", list(draft.web_seeds.iter().map(bytes))));
+    }
+    if !draft.nodes.is_empty() {
+        let nodes = draft.nodes.iter().map(|(host, port)| list([bytes(host), integer(*port)]));
+        pairs.push(("nodes", list(nodes)));
     }
     pairs.extend(draft.comment.iter().map(|comment| ("comment", bytes(comment))));
     pairs.extend(draft.created_by.iter().map(|program| ("created by", bytes(program))));

@@ -14,7 +14,7 @@ use crate::trace::{counted, json as objects};
 /// Returns the first line: the numbers of events, peers and trackers, and the time of the start.
 pub fn head(capture: &Capture) -> String {
     let mut text = counted(capture.events.len(), "event");
-    for role in [Role::Peer, Role::Tracker, Role::Asker] {
+    for role in [Role::Peer, Role::Tracker, Role::Node, Role::Asker] {
         let count = capture.lanes.iter().filter(|lane| lane.role == role).count();
         if count > 0 || role == Role::Peer {
             text += &format!(", {}", counted(count, role.word()));

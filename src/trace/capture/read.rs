@@ -9,7 +9,7 @@ use super::{Capture, CaptureError, CapturedObject, Connection, Event, EventKind,
 use crate::s03_tracker::secrets::hide;
 use crate::s18_udp_tracker::packet::Family;
 use crate::trace::stream::Way;
-use crate::trace::{Object, clipped, discreet, excerpt, quoted, s03, s18};
+use crate::trace::{Object, clipped, discreet, excerpt, quoted, s03, s18, s21};
 
 /// The only version so far.
 const VERSION: u64 = 1;
@@ -118,6 +118,9 @@ impl Reader {
         if line.json.get("tracker").is_some() {
             return self.exchange(line, time, "tracker");
         }
+        if line.json.get("node").is_some() {
+            return self.exchange(line, time, "node");
+        }
         if line.json.get("asker").is_some() {
             return self.exchange(line, time, "asker");
         }
@@ -192,7 +195,7 @@ impl Reader {
         })
     }
 
-    /// Adds a message to or from a tracker, which is whole in one line.
+    /// Adds a message to or from a tracker or a node, which is whole in one line.
     fn exchange(&mut self, line: &CaptureLine, time: u64, key: &str) -> Result<(), CaptureError> {
         let url = line.text(key, &format!("a URL at \"{key}\""))?;
         let way = way(line)?;
@@ -201,10 +204,14 @@ impl Reader {
         let url = hidden.as_str();
         let (lane, to_tracker) = match key {
             "tracker" => (self.lane(url, Role::Tracker), Way::Out),
+            "node" => (self.lane(url, Role::Node), Way::Out),
             // Leave out the port: a client asks from a new one each time.
             _ => (self.lane(url.rsplit_once(':').map_or(url, |(ip, _)| ip), Role::Asker), Way::In),
         };
-        let describe = |bytes: &[u8]| exchanged(url, way == to_tracker, bytes);
+        let describe = |bytes: &[u8]| match key {
+            "node" => s21::packet(bytes),
+            _ => exchanged(url, way == to_tracker, bytes),
+        };
         let (object, own) = match self.discreet {
             true => discreet::describe(&own, describe),
             false => (describe(&own), Cow::Borrowed(&*own)),

@@ -86,6 +86,8 @@ pub(super) enum OtherSide<'w> {
         connection: Option<u64>,
     },
     Tracker(&'w str),
+    /// A node of the DHT.
+    Node(SocketAddr),
     /// A client that asks our own tracker.
     Asker(&'w str),
 }
@@ -104,6 +106,7 @@ impl OtherSide<'_> {
         match self {
             OtherSide::Peer { .. } => "peer",
             OtherSide::Tracker(_) => "tracker",
+            OtherSide::Node(_) => "node",
             OtherSide::Asker(_) => "asker",
         }
     }
@@ -113,6 +116,7 @@ impl fmt::Display for OtherSide<'_> {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         match self {
             OtherSide::Peer { peer, .. } => peer.fmt(out),
+            OtherSide::Node(address) => address.fmt(out),
             OtherSide::Tracker(url) | OtherSide::Asker(url) => printable(url).fmt(out),
         }
     }
@@ -238,8 +242,8 @@ impl Tap {
         });
     }
 
-    /// Records a whole request to a tracker, or its answer. The capture gets every byte, the trace
-    /// no secrets.
+    /// Records a whole request to a tracker or a node, or the answer. The capture gets every byte,
+    /// the trace no secrets.
     pub(super) fn tracker(
         &self,
         whom: OtherSide,
@@ -276,9 +280,9 @@ impl Tap {
         self.shows_secrets.store(true, Ordering::Relaxed);
     }
 
-    /// Writes an event about a tracker that failed.
-    pub(super) fn tracker_failed(&self, url: &str, why: &str) {
-        self.with(|state| self.tell(state, OtherSide::Tracker(url), &TraceEvent::Words(why)));
+    /// Writes an event about a tracker or a node that failed.
+    pub(super) fn failed(&self, whom: OtherSide, why: &str) {
+        self.with(|state| self.tell(state, whom, &TraceEvent::Words(why)));
     }
 
     fn micros(&self) -> u64 {

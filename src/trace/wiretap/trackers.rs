@@ -54,7 +54,7 @@ impl Tap {
                         s03::answer,
                     );
                 }
-                Err(error) => tap.tracker_failed(base, &format!("no answer: {error}")),
+                Err(error) => tap.failed(OtherSide::Tracker(base), &format!("no answer: {error}")),
             }
             answer
         })
@@ -126,7 +126,7 @@ impl Packets for TappedPackets {
         self.tap.tracker(OtherSide::Tracker(&self.url), Way::Out, packet, &[], s18::request);
         self.inner
             .send(packet)
-            .inspect_err(|error| self.tap.tracker_failed(&self.url, &error.to_string()))
+            .inspect_err(|error| self.tap.failed(OtherSide::Tracker(&self.url), &error.to_string()))
     }
 
     fn receive(&self, time: Duration, buffer: &mut [u8]) -> io::Result<Option<usize>> {
@@ -139,7 +139,7 @@ impl Packets for TappedPackets {
                 });
             }
             Ok(None) => {}
-            Err(error) => self.tap.tracker_failed(&self.url, &error.to_string()),
+            Err(error) => self.tap.failed(OtherSide::Tracker(&self.url), &error.to_string()),
         }
         received
     }

@@ -22,6 +22,7 @@ pub mod extension_handshake;
 pub mod framing;
 pub mod handshake;
 pub mod http_request;
+pub mod krpc;
 pub mod lt_metadata;
 pub mod magnet;
 mod memory;
@@ -47,7 +48,7 @@ mod taken;
 pub type Check = fn(&[u8]);
 
 /// All of them, by the names of the programs in `src/bin`.
-pub const TARGETS: [(&str, Check); 20] = [
+pub const TARGETS: [(&str, Check); 21] = [
     ("bencode", bencode::check),
     ("metainfo", metainfo::check),
     ("tracker_answer", tracker_answer::check),
@@ -62,6 +63,7 @@ pub const TARGETS: [(&str, Check); 20] = [
     ("scrape", scrape::check),
     ("pex_message", pex_message::check),
     ("bt_search", bt_search::check),
+    ("krpc", krpc::check),
     ("explain", explain::check),
     ("capture", capture::check),
     ("http_request", http_request::check),
