@@ -8,6 +8,7 @@
 mod clients;
 mod content;
 mod create;
+mod dht;
 mod download;
 mod fixtures;
 mod from_ours;
