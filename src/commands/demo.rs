@@ -29,7 +29,8 @@ impl Args {
         let what = "1. A folder of five files, from its .torrent.";
         let one = act(&lab, at("album"), what, None, options)?;
 
-        let (lab, what) = (start(&film()?).map_err(local)?, "\n2. One file, from a magnet link alone.");
+        let (lab, what) =
+            (start(&film()?).map_err(local)?, "\n2. One file, from a magnet link alone.");
         let two = act(&lab, at("film.bin"), what, Some(lab.magnet(&film()?)), options)?;
 
         let lab = start_in_dht(&song()?).map_err(local)?;

@@ -31,7 +31,10 @@ impl Args {
         for (number, address) in addresses.iter().enumerate() {
             let left = deadline.saturating_duration_since(Instant::now());
             let share = left / (addresses.len() - number) as u32;
-            say.say(21, format!("asking {address} whether it is there: one datagram, again each second"));
+            say.say(
+                21,
+                format!("asking {address} whether it is there: one datagram, again each second"),
+            );
             match asker(address.is_ipv4())?.ping(*address, Instant::now() + share) {
                 Ok(pong) => {
                     let text = format!("Node ID: {}", pong.id);

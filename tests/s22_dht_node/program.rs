@@ -81,20 +81,23 @@ fn a_download_and_a_link_find_their_peer_by_the_dht_alone() {
     }
 }
 
-#[test]
-fn the_nodes_in_a_torrent_are_ways_in() {
-    let mut scene = Scene::new();
+/// The torrent's file, in which a node of the DHT is a way in.
+fn with_nodes(scene: &Scene, tracker: Option<&str>) -> Vec<u8> {
     let address = scene.dht.address(0);
     let node = bencode::list(&[
         bencode::bytes(address.ip().to_string()),
         bencode::int(address.port().into()),
     ]);
-    let mut file = b"d4:info".to_vec();
-    file.extend(&scene.torrent.info);
-    file.extend(b"5:nodes");
-    file.extend(bencode::list(&[node]));
-    file.extend(b"e");
-    scene.folder = folder();
+    let tracker = tracker
+        .map_or(Vec::new(), |url| [bencode::bytes("announce"), bencode::bytes(url)].concat());
+    let info: &[u8] = &scene.torrent.info;
+    [b"d", &tracker[..], b"4:info", info, b"5:nodes", &bencode::list(&[node]), b"e"].concat()
+}
+
+#[test]
+fn the_nodes_in_a_torrent_are_ways_in() {
+    let scene = Scene::new();
+    let file = with_nodes(&scene, None);
     fs::write(scene.path().join("t.torrent"), file).expect("the folder can be written");
     let words = ["download", "-o", "out", "--port", "0", "t.torrent"];
     program(&words, scene.path()).run().succeeds();
@@ -131,16 +134,13 @@ fn the_dht_is_not_asked_about_a_private_torrent() {
 #[test]
 fn the_dht_is_not_asked_about_a_swarm_on_this_computer() {
     let scene = Scene::new();
-    let table = scene.path().join("table");
-    let table = table.to_string_lossy();
     for (tracker, options) in [
-        (Some("http://127.0.0.1:9/announce"), vec!["--dht-table", &*table]),
-        (None, vec!["--dht-table", &*table, "--bind", "127.0.0.1"]),
-        (None, vec!["--dht-table", &*table, "--peer", "127.0.0.99:9"]),
+        (Some("http://127.0.0.1:9/announce"), &[][..]),
+        (None, &["--bind", "127.0.0.1"]),
+        (None, &["--peer", "127.0.0.99:9"]),
     ] {
-        asks_nobody(&scene, &scene.torrent.file(tracker), &options);
+        asks_nobody(&scene, &with_nodes(&scene, tracker), options);
     }
-    assert!(!scene.path().join("table").exists(), "there was no node that could have saved it");
 }
 
 #[test]
