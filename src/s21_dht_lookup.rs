@@ -7,7 +7,8 @@
 //!
 //! * **Run it:** `piecemeal dht_ping 127.0.0.1:6881`
 //! * **Spec:** BEP 5; BEP 32, 42, 43; **chapter:** `docs/21-dht-lookup.md`
-//! * **Builds on:** bencode from stage 1, [`InfoHash`] from stage 2, [`Reach`] from stage 3
+//! * **Builds on:** bencode from stage 1, [`InfoHash`] from stage 2,
+//!   [`Reach`](crate::s03_tracker::reach::Reach) from stage 3
 //!
 //! # On the wire
 //! A question and its answer, a datagram each. [`krpc`] has all of them.

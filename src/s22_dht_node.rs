@@ -7,7 +7,8 @@
 //! * **Run it:** `piecemeal dht_node --listen 127.0.0.1 --port 0`
 //! * **Spec:** BEP 5; BEP 32, 33, 42, 43, 51; **chapter:** `docs/22-dht-node.md`
 //! * **Builds on:** [`Lookup`](crate::s21_dht_lookup::Lookup) and
-//!   [`krpc`](crate::s21_dht_lookup::krpc) from stage 21, [`Reach`] from stage 3,
+//!   [`krpc`](crate::s21_dht_lookup::krpc) from stage 21,
+//!   [`Reach`](crate::s03_tracker::reach::Reach) from stage 3,
 //!   [`PeerSource`](crate::s13_peer_sources::source::PeerSource) from stage 13,
 //!   [`Offer`](crate::s07_extension::extension::Offer) from stage 7
 //!

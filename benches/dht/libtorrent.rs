@@ -26,20 +26,24 @@ pub fn find() -> Option<(PathBuf, String)> {
     })
 }
 
-/// A session whose table has been filled. It ends with the value.
+/// A session. It ends with the value.
 pub struct Session(Child);
 
 impl Session {
     pub fn start(python: &Path, own: SocketAddr, way_in: SocketAddr) -> Summary<Session> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/dht/libtorrent_node.py");
         let mut command = Command::new(python);
-        command.arg(script).arg(own.to_string()).arg(way_in.to_string());
+        command.args(["-W", "ignore"]).arg(script).arg(own.to_string()).arg(way_in.to_string());
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut session = Session(child);
+        Ok(Session(child))
+    }
+
+    /// Waits until its table has been filled.
+    pub fn wait_until_ready(&mut self) -> Summary<()> {
         let mut line = String::new();
-        let out = session.0.stdout.take().ok_or("stdout is a pipe")?;
+        let out = self.0.stdout.take().ok_or("stdout is a pipe")?;
         BufReader::new(out).read_line(&mut line)?;
-        if line.starts_with("ready") { Ok(session) } else { Err("libtorrent did not start".into()) }
+        if line.starts_with("ready") { Ok(()) } else { Err("libtorrent did not start".into()) }
     }
 
     /// Looks for a torrent's peers, and announces itself. Returns when it was told to.

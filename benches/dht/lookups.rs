@@ -58,6 +58,7 @@ pub fn libtorrent(python: &Path, mix: Mix, runs: usize) -> Summary<Vec<Lookup>> 
             let way_in = rig.network.way_in(&mut dice).address;
             started.push((Session::start(python, own, way_in)?, own, InfoHash(dice.id().0)));
         }
+        started.iter_mut().try_for_each(|(session, ..)| session.wait_until_ready())?;
         let mut begun = Vec::new();
         for (session, own, torrent) in &mut started {
             rig.seed(*torrent);

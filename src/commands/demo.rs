@@ -29,8 +29,8 @@ impl Args {
         let what = "1. A folder of five files, from its .torrent.";
         let one = act(&lab, at("album"), what, None, options)?;
 
-        let (lab, what) =
-            (start(&film()?).map_err(local)?, "\n2. One file, from a magnet link alone.");
+        let lab = start(&film()?).map_err(local)?;
+        let what = "\n2. One file, from a magnet link alone.";
         let two = act(&lab, at("film.bin"), what, Some(lab.magnet(&film()?)), options)?;
 
         let lab = start_in_dht(&song()?).map_err(local)?;
@@ -53,8 +53,7 @@ fn act(
     magnet: Option<String>,
     options: &Options,
 ) -> Result<Value, Failure> {
-    let folder = output.parent().unwrap_or(&output);
-    let torrent = lab.write_torrents(folder).map_err(local)?.remove(0);
+    let torrent = lab.write_torrents(output.parent().unwrap_or(&output)).map_err(local)?.remove(0);
     let link = magnet.as_ref().map(|magnet| format!("\n   {magnet}")).unwrap_or_default();
     say(options, &format!("{what}\n{}{link}", describe(lab)));
     let (wanted, uploads) = (DownloadOptions::to(output.clone()), on_this_machine());

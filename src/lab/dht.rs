@@ -14,6 +14,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -78,6 +79,8 @@ pub struct LabDht {
     /// Ends the thread that announces again, when it is dropped.
     end: Option<Sender<()>>,
     announcing: Option<JoinHandle<()>>,
+    /// Set once all torrents have been announced.
+    announced: Arc<AtomicBool>,
 }
 
 impl LabDht {
@@ -118,8 +121,18 @@ impl LabDht {
         let _ = known.set(nodes.iter().map(Node::address).collect());
         let (end, ended) = channel::<()>();
         let again = thread::Builder::new().name("lab DHT".to_owned()).stack_size(STACK);
-        let announcing = again.spawn(move || announce_again(&announces, &ended))?;
-        Ok(LabDht { nodes, end: Some(end), announcing: Some(announcing) })
+        let announced = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&announced);
+        let announcing = again.spawn(move || announce_again(&announces, &done, &ended))?;
+        Ok(LabDht { nodes, end: Some(end), announcing: Some(announcing), announced })
+    }
+
+    /// Waits until the seeders have announced all that they have, so that nothing moves anymore.
+    pub fn wait_until_announced(&self) {
+        let begun = Instant::now();
+        while !self.announced.load(Ordering::Acquire) && begun.elapsed() < START_TIMEOUT {
+            thread::sleep(LOOK_AGAIN);
+        }
     }
 
     /// Returns the address to begin with.
@@ -136,6 +149,8 @@ impl LabDht {
 impl Drop for LabDht {
     fn drop(&mut self) {
         drop(self.end.take());
+        // A search ends with its node, and so does whoever waits for it.
+        self.nodes.clear();
         self.announcing.take().map(JoinHandle::join);
     }
 }
@@ -278,16 +293,19 @@ fn announces(layout: &Layout, handles: &[Handle]) -> Vec<Announcer> {
     nodes.zip(&layout.seeders).map(announcer).collect()
 }
 
-/// Announces the other torrents, and everything now and then, until the sender is gone. What comes
-/// of it has nobody to be told.
-fn announce_again(announces: &[Announcer], ended: &Receiver<()>) {
-    let mut done = 1; // the first, by whoever has started the nodes
+/// Announces the other torrents, and everything now and then, until the sender is gone.
+fn announce_again(announces: &[Announcer], done: &AtomicBool, ended: &Receiver<()>) {
+    let mut skipped = 1; // the first, by whoever has started the nodes
     loop {
-        for announcer in announces {
-            let torrents = announcer.torrents.iter().skip(done);
-            torrents.for_each(|torrent| drop(announcer.announce(*torrent)));
-        }
-        done = 0;
+        let begun = Instant::now();
+        let torrents = |announcer: &Announcer| {
+            let torrents = announcer.torrents.iter().skip(skipped);
+            torrents.map(|torrent| announcer.announce(*torrent)).collect::<Vec<_>>()
+        };
+        let announcing: Vec<_> = announces.iter().flat_map(torrents).collect();
+        announcing.iter().for_each(|found| wait_until_done(found, begun));
+        done.store(true, Ordering::Release);
+        skipped = 0;
         if ended.recv_timeout(ANNOUNCE_AGAIN) != Err(RecvTimeoutError::Timeout) {
             return;
         }

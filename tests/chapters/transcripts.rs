@@ -414,6 +414,9 @@ fn every_transcript_prints_what_the_document_shows() {
             (document, lab)
         })
         .collect();
+    // An announce in the middle of a transcript would be in it.
+    let nodes = documents.iter().filter_map(|(_, lab)| lab.dht.as_ref());
+    nodes.for_each(LabDht::wait_until_announced);
     // One thread a document: most of the time is spent in waiting for programs.
     let wrong: Vec<Vec<Wrong>> = thread::scope(|scope| {
         let checks: Vec<_> =

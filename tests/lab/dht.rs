@@ -114,3 +114,15 @@ fn a_lab_need_not_have_a_dht() {
     let too_many = Run::new(["lab", "--dht-nodes", "1001"]).run();
     assert_eq!(too_many.code, Some(2), "{too_many}");
 }
+
+#[test]
+fn the_third_act_of_the_demo_has_nothing_but_an_info_hash() {
+    let outcome = Run::new(["demo"]).run();
+    outcome.succeeds();
+    let out = outcome.out();
+    let (_, third) = out.split_once("\n3. ").expect("a third act");
+    let link = third.lines().find_map(|line| line.trim().strip_prefix("magnet:?"));
+    assert_eq!(link, Some("xt=urn:btih:e7ef2eadb0aeaaddbd6e53fc9c3c760d3ec621a4"), "{outcome}");
+    assert!(third.contains("DHT ") && !third.contains("tracker "), "{outcome}");
+    assert!(third.contains("On disk, 32 of 32 pieces are right."), "{outcome}");
+}
