@@ -46,9 +46,10 @@ const HOW: &str = "\
 The network is made of a thousand sockets at loopback addresses of their own, which one thread answers for after 10 to 30 ms.
 Each node has the table that it would have after a long time: of each half, quarter, eighth... of the ids up to eight nodes.
 Silent nodes are still in half of the tables that they would be in. A liar answers each question with eight nodes next to the
-target that do not exist; asked to write somebody down, it says that it has. Two peers of the torrent are with those of the eight nearest nodes that are honest. Each lookup is made by a node of
-its own, for a torrent of its own. *Cold* knows a single address, *warm* has a table. All counts are those of the network:
-questions that nobody answers are among them.";
+target that do not exist; asked to write somebody down, it says that it has. Two peers of the torrent are with those of the
+eight nearest nodes that are honest. Each lookup is made by a node of its own, for a torrent of its own. *Cold* knows a single
+address, *warm* has a table. All counts are those of the network: questions that nobody
+answers are among them.";
 
 /// All tables.
 pub fn markdown(figures: &Figures, about: &str) -> String {
