@@ -97,9 +97,10 @@ fn the_command_says_where_its_dht_begins_and_who_asks() {
     let of_dht = |command: &&Value| command["chapter"].as_u64() >= Some(21);
     assert_eq!(commands.iter().filter(of_dht).count(), 3, "{started}");
     Run::new(["dht_ping", way_in]).run().succeeds();
-    let note = lab.object();
-    assert_eq!([&note["event"], &note["question"]], [&json!("dht"), &json!("ping")], "{note}");
-    assert_eq!(note["who"], format!("{way_in}, DHT"));
+    // Others on this machine may ask it as well: a lab takes the usual port.
+    let who = format!("{way_in}, DHT");
+    let is_ours = |note: &Value| note["question"] == "ping" && note["who"] == who;
+    while !is_ours(&lab.object()) {}
     lab.end();
 }
 
