@@ -192,14 +192,19 @@ fn start_node(
     let place = place(layout, number);
     let start = |bind| {
         let (notes, known) = (notes.clone(), Arc::clone(known));
-        let tell = move |what: &str| tell(place, what, &notes, &known);
-        Node::start(Setup {
+        // Where it is in the end: the system may choose the port.
+        let at: Arc<OnceLock<SocketAddr>> = Arc::default();
+        let of = Arc::clone(&at);
+        let tell = move |what: &str| tell(*of.get().unwrap_or(&bind), what, &notes, &known);
+        let started = Node::start(Setup {
             id: Some(id(number)),
             hosts: hosts.clone(),
             tell: Some(Box::new(tell)),
             ..Setup::at(bind)
-        })
-        .map_err(|NodeError { error, .. }| error)
+        });
+        let node = started.map_err(|NodeError { error, .. }| error)?;
+        let _ = at.set(node.address());
+        Ok(node)
     };
     let started = start(place);
     if layout.room != 0 {
