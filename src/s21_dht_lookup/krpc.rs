@@ -19,7 +19,7 @@
 //! Everything here comes from strangers. What is missing or wrong costs as little as possible: a
 //! broken node is passed over, and a packet is broken only if nobody could say what it is.
 
-mod reading;
+pub(crate) mod reading;
 mod writing;
 
 use std::net::{IpAddr, SocketAddr};

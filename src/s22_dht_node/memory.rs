@@ -27,7 +27,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::s01_bencode::limits::{Limits, decode_within};
 use crate::s01_bencode::{Value, encode};
-use crate::s03_tracker::peers::{address_v4, address_v6};
+use crate::s21_dht_lookup::krpc::reading::nodes;
 use crate::s21_dht_lookup::krpc::{Contact, compact_node};
 use crate::s21_dht_lookup::node_id::NodeId;
 
@@ -87,14 +87,6 @@ impl Saved {
     pub fn decode(bytes: &[u8]) -> Option<Saved> {
         let top = decode_within(bytes, LIMITS).ok()?;
         let string = |key| top.get(key).and_then(Value::bytes).unwrap_or_default();
-        let v4 = string("nodes").as_chunks::<26>().0.iter().map(|node| {
-            let [id @ .., a, b, c, d, high, low] = *node;
-            Contact { id: NodeId(id), address: address_v4(&[a, b, c, d, high, low]) }
-        });
-        let v6 = string("nodes6").as_chunks::<38>().0.iter().filter_map(|node| {
-            let (id, address) = node.split_first_chunk::<20>()?;
-            Some(Contact { id: NodeId(*id), address: address_v6(address.try_into().ok()?) })
-        });
         let ip = string("ip");
         let ip4 = <[u8; 4]>::try_from(ip).map(IpAddr::from);
         let number = |key| top.get(key).and_then(Value::unsigned);
@@ -102,7 +94,7 @@ impl Saved {
             id: NodeId(string("id").try_into().ok()?),
             ip: ip4.or_else(|_| <[u8; 16]>::try_from(ip).map(IpAddr::from)).ok(),
             port: number("port").and_then(|port| port.try_into().ok())?,
-            nodes: v4.take(MAX_SAVED).chain(v6.take(MAX_SAVED)).collect(),
+            nodes: nodes(&top, MAX_SAVED).collect(),
             at: UNIX_EPOCH.checked_add(Duration::from_secs(number("saved")?))?,
         })
     }

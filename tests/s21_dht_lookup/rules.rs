@@ -314,14 +314,18 @@ fn a_node_with_our_own_id_is_not_asked() {
     assert!(scene.lookup.is_done());
 }
 
+/// Nodes next to the target that do not exist.
+fn invented_at_target(count: u8) -> Vec<Contact> {
+    let one = |number| Contact {
+        id: at_bits(20, number),
+        address: SocketAddr::from(([45, 0, number, 1], 6881)),
+    };
+    (0..count).map(one).collect()
+}
+
 #[test]
 fn names_of_a_node_whose_names_are_silent_are_held_back() {
-    let invented: Vec<Contact> = (0..8)
-        .map(|number| Contact {
-            id: at_bits(20, number),
-            address: SocketAddr::from(([45, 0, number, 1], 6881)),
-        })
-        .collect();
+    let invented = invented_at_target(8);
     let mut scene = Scene::new((0..12).map(node));
     let asks = scene.asks();
     scene.answer(&asks[0], node(11).id, &invented);
@@ -339,12 +343,7 @@ fn names_of_a_node_whose_names_are_silent_are_held_back() {
 
 #[test]
 fn a_name_that_two_nodes_give_is_in_no_doubt() {
-    let invented: Vec<Contact> = (0..3)
-        .map(|number| Contact {
-            id: at_bits(20, number),
-            address: SocketAddr::from(([45, 0, number, 1], 6881)),
-        })
-        .collect();
+    let invented = invented_at_target(3);
     let mut scene = Scene::new((0..12).map(node));
     let asks = scene.asks();
     scene.answer(&asks[0], node(11).id, &invented);

@@ -92,16 +92,13 @@ fn query(top: &Value) -> Result<Body, KrpcError> {
 fn response(given: &Value) -> Result<Response, KrpcError> {
     // What is missing counts as empty: of all these keys, most answers have two.
     let bytes = |key| given.get(key).and_then(Value::bytes).unwrap_or_default();
-    // `as_chunks` leaves out what is too short at the end.
-    let v4 = bytes("nodes").as_chunks::<26>().0.iter().map(node_v4);
-    let v6 = bytes("nodes6").as_chunks::<38>().0.iter().map(node_v6);
     let values = given.get("values").and_then(Value::list).unwrap_or_default();
     let filters = (bytes("BFsd"), bytes("BFpe"));
     let number = |key| given.get(key).and_then(Value::unsigned).unwrap_or_default();
     Ok(Response {
         id: NodeId(need(given, "id", TWENTY, twenty)?),
         // Nobody is at port 0, and asking there would be an error of the system.
-        nodes: v4.take(MAX_NODES).chain(v6.take(MAX_NODES)).filter(has_port).collect(),
+        nodes: nodes(given, MAX_NODES).filter(has_port).collect(),
         values: values
             .iter()
             .take(MAX_VALUES)
@@ -184,6 +181,15 @@ fn want(given: &Value) -> Want {
 
 fn has_port(node: &Contact) -> bool {
     node.address.port() != 0
+}
+
+/// Returns the compact nodes in `nodes` and in `nodes6`, at most this many of each.
+pub(crate) fn nodes(given: &Value, most: usize) -> impl Iterator<Item = Contact> {
+    let bytes = |key| given.get(key).and_then(Value::bytes).unwrap_or_default();
+    // `as_chunks` leaves out what is too short at the end.
+    let v4 = bytes("nodes").as_chunks::<26>().0.iter().map(node_v4);
+    let v6 = bytes("nodes6").as_chunks::<38>().0.iter().map(node_v6);
+    v4.take(most).chain(v6.take(most))
 }
 
 /// Reads a compact node: 20 bytes of id, 4 of IP, 2 of port.
