@@ -159,14 +159,12 @@ impl PeerSource for DhtSource {
                 }
                 match handle.wait(due.saturating_duration_since(now)) {
                     Wake::Stop => return Ok(()),
-                    Wake::Due => {}
-                    Wake::Completed => {}
                     Wake::Hungry if !hungry => {
                         hungry = true;
                         due = due.min((began + MIN_INTERVAL).max(Instant::now()));
                         handle.again(began, due.saturating_duration_since(began));
                     }
-                    Wake::Hungry => {}
+                    Wake::Hungry | Wake::Due | Wake::Completed => {}
                 }
             }
         }
