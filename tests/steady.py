@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -31,6 +32,11 @@ LOGS = ROOT / "target" / "steady"
 LIMIT = 40 * 60
 # Spins until it is killed, and also ends when this script is gone without a word.
 SPIN = "import os\nwhile os.getppid() == %d: pass"
+
+
+# The binaries run without cargo, so what cargo would put into their environment is put there here.
+with open(ROOT / ".cargo" / "config.toml", "rb") as config:
+    os.environ.update(tomllib.load(config)["env"])
 
 
 def setting(name, default):
