@@ -8,7 +8,6 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use piecemeal::s01_bencode::printable;
 
 use super::due_lines::{HashingWait, HashingWatch, PlainLines};
@@ -26,7 +25,7 @@ const PLAIN_ROOM: (usize, usize) = (100, 60);
 
 /// The progress of work of a known size, in bytes, or of work without an end.
 pub struct Progress {
-    bar: ProgressBar,
+    screen: Screen,
     shown: Shown,
     verbose: bool,
     quiet: bool,
@@ -99,13 +98,6 @@ impl Progress {
             true => Shown::OnTerminal,
             false => Shown::AsLines,
         };
-        let target = if shown == Shown::OnTerminal {
-            ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), 20)
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let style =
-            ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         let (down, up, forecast, drawn, reading) = Default::default();
         let now = Instant::now();
         let state = Mutex::new(State {
@@ -118,8 +110,13 @@ impl Progress {
             lines: PlainLines::new(now),
             reading,
         });
-        let bar = ProgressBar::with_draw_target(None, target).with_style(style);
-        Progress { bar, shown, verbose: options.verbose, quiet: options.quiet, state }
+        Progress {
+            screen: Screen::default(),
+            shown,
+            verbose: options.verbose,
+            quiet: options.quiet,
+            state,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -240,7 +237,7 @@ impl Progress {
                 lines.retain(|line| !line.is_empty());
                 lines.truncate(height.max(1));
                 state.drawn = Some(now);
-                self.bar.set_message(lines.join("\n"));
+                self.screen.draw(lines);
             }
         }
     }
@@ -271,7 +268,7 @@ impl Progress {
 
     /// Removes the bar while `work` may write to the terminal.
     pub fn aside<R>(&self, work: impl FnOnce() -> R) -> R {
-        self.bar.suspend(work)
+        self.screen.aside(work)
     }
 
     fn line(&self, text: &str) {
@@ -281,7 +278,7 @@ impl Progress {
 
     /// Removes the bar: the work is over.
     pub fn clear(&self) {
-        self.bar.finish_and_clear();
+        self.screen.close();
     }
 }
 

@@ -1,8 +1,7 @@
 //! The terminal that the bar is drawn on. (stage 10)
 //!
-//! The bar's library assumes a terminal of a fixed width. Here it only supplies the lines.
-//! Where they go, and what must be erased first, is computed for each drawing, since the
-//! user may have resized the window meanwhile:
+//! Where the lines go, and what must be erased first, is computed for each drawing, since
+//! the user may have resized the window meanwhile:
 //!
 //! * A terminal that became narrower has wrapped our lines, which now take more rows.
 //! * A terminal that became lower has moved some lines out of sight, and brings them back
@@ -14,25 +13,31 @@
 use std::io::{self, Write};
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
-
-use indicatif::TermLike;
 
 /// The columns that stay free: the width of `^C`.
 const MARGIN: usize = 2;
 /// The number of drawn rows, for [`wipe`].
 static DRAWN: AtomicUsize = AtomicUsize::new(0);
 
-/// stderr.
+/// stderr, and our lines on it. The lock is held while anything is written, so that one thread's
+/// note does not end up between the lines of another's drawing.
 #[derive(Debug, Default)]
-pub struct Screen(Mutex<Drawing>);
+pub struct Screen(Mutex<OnScreen>);
+
+#[derive(Debug, Default)]
+struct OnScreen {
+    /// Our lines, which come back after a note.
+    lines: Vec<String>,
+    drawing: Drawing,
+    /// Whether nothing is to be drawn any more.
+    closed: bool,
+}
 
 #[derive(Debug, Default)]
 struct Drawing {
-    /// The lines to draw.
-    wanted: Vec<String>,
     /// The lengths of the lines on the screen.
     drawn: Vec<usize>,
     /// The size of the terminal when they were drawn.
@@ -90,10 +95,9 @@ fn erase(rows: usize) -> String {
 }
 
 impl Drawing {
-    /// Returns the text that replaces the drawn lines with the wanted ones. Each line is
-    /// overwritten rather than cleared first, or the screen would flicker.
-    fn redraw(&mut self, (width, height): (usize, usize)) -> String {
-        let lines = mem::take(&mut self.wanted);
+    /// Returns the text that replaces the drawn lines with these. Each line is overwritten
+    /// rather than cleared first, or the screen would flicker.
+    fn redraw(&mut self, lines: &[String], (width, height): (usize, usize)) -> String {
         let row = |length: &usize| length.div_ceil(width).max(1);
         let rows = |lines: &[usize]| lines.iter().map(row).sum::<usize>();
         let before = rows(&self.drawn);
@@ -128,53 +132,47 @@ impl Drawing {
     }
 }
 
-impl TermLike for Screen {
-    fn width(&self) -> u16 {
-        room().0 as u16
-    }
-
-    fn height(&self) -> u16 {
-        room().1 as u16
-    }
-
-    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        self.write_str(text)
-    }
-
-    /// Takes the library's output: lines, alternating with the spaces that pad them. No line is
-    /// empty.
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        let line = text.trim_matches(|letter| letter == ' ' || letter == '\r');
-        if !line.is_empty() {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).wanted.push(text.to_owned());
+impl OnScreen {
+    /// Writes a complete drawing with a single call. A terminal that is gone is no reason to stop.
+    fn draw(&mut self, lines: &[String]) {
+        // Where there is no terminal, nothing ever is, and nobody has to be asked for its size.
+        if lines.is_empty() && self.drawing.drawn.is_empty() {
+            return;
         }
-        Ok(())
+        let _ = io::stderr().write_all(self.drawing.redraw(lines, size()).as_bytes());
+    }
+}
+
+impl Screen {
+    fn shown(&self) -> MutexGuard<'_, OnScreen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn clear_line(&self) -> io::Result<()> {
-        Ok(())
+    /// Draws these lines over those that are there. None of them may be empty.
+    pub fn draw(&self, lines: Vec<String>) {
+        let mut shown = self.shown();
+        if !shown.closed {
+            shown.draw(&lines);
+            shown.lines = lines;
+        }
     }
 
-    /// Writes a complete drawing with a single call.
-    fn flush(&self) -> io::Result<()> {
-        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner).redraw(size());
-        io::stderr().write_all(text.as_bytes())
+    /// Erases our lines while `work` writes to the terminal, and draws them again below that.
+    pub fn aside<R>(&self, work: impl FnOnce() -> R) -> R {
+        let mut shown = self.shown();
+        shown.draw(&[]);
+        let result = work();
+        let lines = mem::take(&mut shown.lines);
+        shown.draw(&lines);
+        shown.lines = lines;
+        result
+    }
+
+    /// Erases our lines for good.
+    pub fn close(&self) {
+        let mut shown = self.shown();
+        (shown.lines, shown.closed) = (Vec::new(), true);
+        shown.draw(&[]);
     }
 }
 
@@ -183,8 +181,8 @@ mod tests {
     use super::*;
 
     fn drawn(drawing: &mut Drawing, lines: &[&str], size: (usize, usize)) -> String {
-        drawing.wanted = lines.iter().map(|line| (*line).to_owned()).collect();
-        drawing.redraw(size)
+        let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        drawing.redraw(&lines, size)
     }
 
     #[test]
