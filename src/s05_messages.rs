@@ -239,8 +239,10 @@ pub struct MessageReader<R> {
     aside: Vec<u8>,
 }
 
-/// The size of a new buffer, in bytes: small, since most peers are idle most of the time.
-const FIRST_BUFFER: usize = 1 << 10;
+/// The size of a new buffer, in bytes: small, since most peers are idle most of the time. Three
+/// times fourfold makes it a busy one, so that no step is left for which nearly all of it would be
+/// copied once more, and the copy before be lost to other uses.
+const FIRST_BUFFER: usize = BUSY_BUFFER.div_ceil(64);
 /// The size of a buffer under load, in bytes: exactly four blocks, each after its length, id,
 /// index and begin. One system call reads them all, and no part of a fifth.
 const BUSY_BUFFER: usize = 4 * (4 + 1 + 4 + 4 + BLOCK_LENGTH as usize);

@@ -346,7 +346,7 @@ fn a_length_prefix_alone_allocates_nothing() {
         let stream = [&[0, 0x02, 0, 0, 20][..], &vec![0; come]].concat();
         let mut messages = MessageReader::new(Script::chunks(&stream, 1000, None));
         assert!(matches!(messages.read(), Err(MessageError::HungUp { inside: true })));
-        let (largest, most) = (messages.get_mut().largest, (4 * stream.len()).max(1024));
+        let (largest, most) = (messages.get_mut().largest, (4 * stream.len()).max(1025));
         assert!(
             largest <= most,
             "{} bytes had come, and a read was offered room for {largest}, but {most} are enough: the buffer grows with what comes, not with what is announced",
@@ -444,6 +444,22 @@ fn a_busy_peer_is_read_four_blocks_at_a_time_and_no_more() {
     assert_eq!(
         largest, busy,
         "the most bytes that a read was offered room for; a busy peer gets four blocks with their heads"
+    );
+}
+
+#[test]
+fn a_busy_peers_buffer_takes_the_memory_of_its_four_blocks_and_little_more() {
+    let stream = longest().repeat(100);
+    let mut messages = MessageReader::new(&stream[..]);
+    let used = allocation_counter::measure(|| {
+        for number in 0..100 {
+            messages.read().unwrap_or_else(|error| panic!("block {number} of 100: {error}"));
+        }
+    });
+    let (held, busy) = (used.bytes_current, 4 * (4 + 9 + 16_384));
+    assert!(
+        held <= busy + busy / 8,
+        "the buffer has taken {held} bytes of memory for the {busy} that it offers to a read; with 200 peers, what is too much is there 200 times"
     );
 }
 
