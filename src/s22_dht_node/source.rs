@@ -4,6 +4,7 @@
 //! |---|---|
 //! | at the start | a lookup of each of the torrent's names, then an announce |
 //! | the download has no peers | again, but not within a minute |
+//! | the last piece has arrived | likewise: we are a seed now, and were written down as none |
 //! | nobody has answered | again after 15 s, 30 s, ... |
 //! | 15 minutes later | again: nodes forget us after 30 |
 //!
@@ -52,8 +53,9 @@ enum Round {
     Over {
         /// How many nodes have answered.
         answered: usize,
-        /// Whether the download has had no peers at some time in this round.
-        hungry: bool,
+        /// Whether something in this round has made the next one urgent: see
+        /// [`DhtSource::is_urgent`].
+        urgent: bool,
     },
     /// The source is to end.
     Stop,
@@ -72,7 +74,7 @@ impl DhtSource {
         let (_, _, left) = handle.counters();
         let announce = Announce { port: self.port, is_seed: left == 0 };
         let announce = (self.port != 0).then_some(announce);
-        let (mut answered, mut named, mut hungry) = (0, 0, false);
+        let (mut answered, mut named, mut urgent) = (0, 0, false);
         let searches: Vec<Receiver<Found>> =
             self.names.all().map(|name| self.node.handle().search(name, announce)).collect();
         for results in searches {
@@ -89,10 +91,10 @@ impl DhtSource {
                     }
                     Err(RecvTimeoutError::Timeout) => match handle.wait(Duration::ZERO) {
                         Wake::Stop => return Round::Stop,
-                        // It is said once. All that were named may have failed already, while the
-                        // announces wait for a silent node.
-                        Wake::Hungry => hungry = true,
-                        Wake::Due | Wake::Completed => {}
+                        // Each is said once. All peers that were named may have failed already,
+                        // while the announces wait for a silent node; and those say what we were
+                        // when the round began.
+                        wake => urgent |= self.is_urgent(wake),
                     },
                     // The node has ended, or had no room for the search. It is tried again later.
                     Err(RecvTimeoutError::Disconnected) => break,
@@ -103,7 +105,17 @@ impl DhtSource {
             // An empty report: only with one does the swarm notice that it has nobody to wait for.
             handle.found(NamedBy::Peer(Reach::Internet), Vec::new());
         }
-        Round::Over { answered, hungry }
+        Round::Over { answered, urgent }
+    }
+
+    /// Whether this brings the next round forward. If we do not listen, nobody has written us down
+    /// as anything.
+    fn is_urgent(&self, wake: Wake) -> bool {
+        match wake {
+            Wake::Hungry => true,
+            Wake::Completed => self.port != 0,
+            Wake::Due | Wake::Stop => false,
+        }
     }
 }
 
@@ -140,14 +152,14 @@ impl PeerSource for DhtSource {
     fn run(mut self: Box<Self>, mut handle: SourceHandle) -> Result<(), BoxError> {
         loop {
             let began = Instant::now();
-            let Round::Over { answered, mut hungry } = self.round(&mut handle) else {
+            let Round::Over { answered, mut urgent } = self.round(&mut handle) else {
                 return Ok(());
             };
             let mut pause = if answered == 0 { self.retry } else { INTERVAL };
             self.retry = if answered == 0 { (2 * self.retry).min(INTERVAL) } else { RETRY };
-            // The first time that there are no peers brings the next lookup forward. After that it
-            // is as early as it may be.
-            if hungry {
+            // The first urgent thing brings the next round forward. After that it is as early as it
+            // may be.
+            if urgent {
                 pause = pause.min(MIN_INTERVAL);
             }
             handle.again(began, pause);
@@ -159,12 +171,12 @@ impl PeerSource for DhtSource {
                 }
                 match handle.wait(due.saturating_duration_since(now)) {
                     Wake::Stop => return Ok(()),
-                    Wake::Hungry if !hungry => {
-                        hungry = true;
+                    wake if self.is_urgent(wake) && !urgent => {
+                        urgent = true;
                         due = due.min((began + MIN_INTERVAL).max(Instant::now()));
                         handle.again(began, due.saturating_duration_since(began));
                     }
-                    Wake::Hungry | Wake::Due | Wake::Completed => {}
+                    _ => {}
                 }
             }
         }

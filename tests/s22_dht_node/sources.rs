@@ -13,7 +13,7 @@ use piecemeal::s13_peer_sources::source::{SourceHost, SourceReport};
 use piecemeal::s13_peer_sources::start;
 use piecemeal::s22_dht_node::source::DhtSource;
 
-use super::net::node_at;
+use super::net::{SHORT, node_at};
 use crate::support::{LIMIT, assert_number, assert_value, bencode};
 
 const HASH: [u8; 20] = [7; 20];
@@ -70,6 +70,11 @@ impl Asking {
             _ => None,
         })
     }
+
+    /// Whether it says another time at which it looks again, in a moment from now.
+    fn changes_its_mind(&self) -> bool {
+        matches!(self.reports.recv_timeout(SHORT), Ok(SourceReport::Again { .. }))
+    }
 }
 
 impl Drop for Asking {
@@ -111,6 +116,25 @@ fn a_download_without_peers_has_it_look_again_but_not_within_a_minute() {
     assert_number("seconds at first", asking.again().as_secs(), 900, CLAUSE, &[]);
     asking.host.signals.hungry();
     assert_number("seconds from the last lookup", asking.again().as_secs(), 60, CLAUSE, &[]);
+}
+
+#[test]
+fn a_download_that_is_complete_announces_itself_as_a_seed_but_not_within_a_minute() {
+    let asking = Asking::start(7_777, false);
+    assert_number("seconds at first", asking.again().as_secs(), 900, CLAUSE, &[]);
+    asking.host.signals.completed();
+    assert_number("seconds from the last announce", asking.again().as_secs(), 60, CLAUSE, &[]);
+    // It is as early as it may be, whatever else happens.
+    asking.host.signals.hungry();
+    assert!(!asking.changes_its_mind(), "it is brought forward, or put off, a second time");
+}
+
+#[test]
+fn whoever_does_not_listen_has_nothing_to_announce_when_the_download_is_complete() {
+    let asking = Asking::start(0, false);
+    assert_number("seconds at first", asking.again().as_secs(), 900, CLAUSE, &[]);
+    asking.host.signals.completed();
+    assert!(!asking.changes_its_mind(), "it looks again earlier, and has nothing to say");
 }
 
 #[test]
