@@ -168,6 +168,9 @@ pub struct Response {
     pub id: NodeId,
     /// Nodes that it knows, of both families.
     pub nodes: Vec<Contact>,
+    /// The families that were asked for. Written, each has its key even if it has no node: an
+    /// answer to `find_node` must not lack it (BEP 5). Read, it says nothing.
+    pub asked: Want,
     /// Peers of the torrent.
     pub values: Vec<SocketAddr>,
     /// What an announce to this node has to repeat.
@@ -195,6 +198,7 @@ impl Response {
         Response {
             id,
             nodes: Vec::new(),
+            asked: Want::UNSAID,
             values: Vec::new(),
             token: None,
             filters: None,

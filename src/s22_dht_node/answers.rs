@@ -173,11 +173,12 @@ impl Knowledge {
     /// somebody that wants the other one, there are none.
     fn nodes(&self, target: NodeId, want: Want, from: SocketAddr) -> Response {
         // BEP 32: without `want`, the family of the datagram is meant.
-        let ours = if from.is_ipv4() { want.v4 } else { want.v6 };
-        let wanted = want == Want::UNSAID || ours;
+        let ours = Want { v4: from.is_ipv4(), v6: from.is_ipv6() };
+        let asked = if want == Want::UNSAID { ours } else { want };
         let named = || self.table.named(target, Reach::of(from.ip()));
-        let nodes: Vec<Contact> = if wanted { named() } else { Vec::new() };
-        Response { nodes, ..Response::new(self.id) }
+        let is_ours = asked.v4 && ours.v4 || asked.v6 && ours.v6;
+        let nodes: Vec<Contact> = if is_ours { named() } else { Vec::new() };
+        Response { nodes, asked, ..Response::new(self.id) }
     }
 
     /// Answers `get_peers`: with as many peers as the packet has room for.

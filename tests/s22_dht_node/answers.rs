@@ -62,7 +62,7 @@ fn whoever_has_answered_us_is_named_to_others() {
     let own =
         |wire: &Wire| join(&[b"d2:ip6:", &wire.compact(), b"1:rd2:id20:mnopqrstuvwxyz123456"]);
     let end = b"e1:t2:aa1:v4:PM\x00\x011:y1:re";
-    assert_wire(&answer, &join(&[&own(&other), end]), CLAUSE);
+    assert_wire(&answer, &join(&[&own(&other), b"5:nodes0:", end]), CLAUSE);
     // One asks us, is asked in turn, and answers.
     wire.ask(&node, b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe");
     let ping = wire.question("ping");
@@ -74,6 +74,24 @@ fn whoever_has_answered_us_is_named_to_others() {
     let answer = other.ask(&node, FIND_NODE);
     let nodes = join(&[b"5:nodes26:abcdefghij0123456789", &wire.compact()]);
     assert_wire(&answer, &join(&[&own(&other), &nodes, end]), CLAUSE);
+}
+
+#[test]
+fn a_node_that_knows_nobody_says_so_for_each_family_that_was_asked_for() {
+    let (node, wire) = (node(), Wire::new());
+    let cases: [(&[u8], &[u8]); 4] = [
+        (b"le", b"5:nodes0:"),
+        (b"l2:n4e", b"5:nodes0:"),
+        (b"l2:n6e", b"6:nodes60:"),
+        (b"l2:n42:n6e", b"5:nodes0:6:nodes60:"),
+    ];
+    for (want, expected) in cases {
+        let id = b"d1:ad2:id20:abcdefghij01234567896:target20:mnopqrstuvwxyz1234564:want";
+        let answer = wire.ask(&node, &join(&[id, want, b"e1:q9:find_node1:t2:aa1:y1:qe"]));
+        let head = join(&[b"d2:ip6:", &wire.compact(), b"1:rd2:id20:mnopqrstuvwxyz123456"]);
+        let expected = join(&[&head, expected, b"e1:t2:aa1:v4:PM\x00\x011:y1:re"]);
+        assert_wire(&answer, &expected, CLAUSE);
+    }
 }
 
 #[test]
@@ -103,7 +121,7 @@ fn a_peer_that_announces_itself_is_named_to_others() {
     let expected = join(&[
         b"d2:ip6:",
         &other.compact(),
-        b"1:rd2:id20:mnopqrstuvwxyz1234565:token8:",
+        b"1:rd2:id20:mnopqrstuvwxyz1234565:nodes0:5:token8:",
         &token,
         b"6:valuesl6:\x7f\x00\x00\x01\x1a\xe1ee1:t2:aa1:v4:PM\x00\x011:y1:re",
     ]);

@@ -99,6 +99,7 @@ fn response(given: &Value) -> Result<Response, KrpcError> {
         id: NodeId(need(given, "id", TWENTY, twenty)?),
         // Nobody is at port 0, and asking there would be an error of the system.
         nodes: nodes(given, MAX_NODES).filter(has_port).collect(),
+        asked: Want::UNSAID,
         values: values
             .iter()
             .take(MAX_VALUES)

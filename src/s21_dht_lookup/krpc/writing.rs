@@ -79,15 +79,16 @@ fn wanted(want: Want) -> Option<(&'static str, Vec<u8>)> {
     (!names.is_empty()).then(|| ("want", encode::list(names)))
 }
 
-/// Returns what is in an answer. A family without nodes has no key.
+/// Returns what is in an answer. A family without nodes has a key only if it was asked for.
 fn answers(response: &Response) -> Vec<u8> {
     let mut pairs = vec![("id", encode::bytes(response.id.0))];
     // Two keys and not one list: nobody could say where a node of 26 bytes ends and one of 38
     // begins.
-    for (key, v4) in [("nodes", true), ("nodes6", false)] {
+    let asked = response.asked;
+    for (key, v4, asked) in [("nodes", true, asked.v4), ("nodes6", false, asked.v6)] {
         let family = response.nodes.iter().filter(|node| node.address.is_ipv4() == v4);
         let packed: Vec<u8> = family.flat_map(|node| compact_node(*node)).collect();
-        pairs.extend((!packed.is_empty()).then(|| (key, encode::bytes(packed))));
+        pairs.extend((asked || !packed.is_empty()).then(|| (key, encode::bytes(packed))));
     }
     // A list of strings, unlike the nodes: each says by its length which family it is of.
     if !response.values.is_empty() {
