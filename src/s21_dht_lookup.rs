@@ -190,7 +190,8 @@ impl Lookup {
         let query = match (self.goal, again) {
             (_, true) => Query::FindNode { target: self.edge()?, want: Want::UNSAID },
             (Goal::Peers(info_hash), _) => {
-                Query::GetPeers { info_hash, want: Want::UNSAID, scrape: false }
+                let (want, scrape, noseed) = (Want::UNSAID, false, false);
+                Query::GetPeers { info_hash, want, scrape, noseed }
             }
             (Goal::Nodes(target), _) => Query::FindNode { target, want: Want::UNSAID },
         };

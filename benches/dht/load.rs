@@ -165,7 +165,10 @@ pub fn asked() -> Summary<UnderLoad> {
         let query = match dice.below(4) {
             0 => Query::Ping,
             1 => Query::FindNode { target, want },
-            _ => Query::GetPeers { info_hash: InfoHash(target.0), want, scrape: false },
+            _ => {
+                let (info_hash, scrape, noseed) = (InfoHash(target.0), false, false);
+                Query::GetPeers { info_hash, want, scrape, noseed }
+            }
         };
         Packet::query((dice.next() as u16).to_be_bytes(), own, query).encode()
     })

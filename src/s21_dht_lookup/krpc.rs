@@ -107,6 +107,8 @@ pub enum Query {
         want: Want,
         /// Whether the answer should count the peers (BEP 33).
         scrape: bool,
+        /// Whether seeds are of no use to whoever asks: it is one itself (BEP 33).
+        noseed: bool,
     },
     /// I have this torrent: write me down.
     AnnouncePeer {

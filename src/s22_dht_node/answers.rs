@@ -132,8 +132,9 @@ impl Knowledge {
         let body = match query {
             Query::Ping => Body::Response(Response::new(self.id)),
             Query::FindNode { target, want } => Body::Response(self.nodes(*target, *want, from)),
-            Query::GetPeers { info_hash, want, scrape } => {
-                let asked = Asked { info_hash: *info_hash, want: *want, scrape: *scrape };
+            Query::GetPeers { info_hash, want, scrape, noseed } => {
+                let (scrape, noseed) = (*scrape, *noseed);
+                let asked = Asked { info_hash: *info_hash, want: *want, scrape, noseed };
                 return self.give_peers(transaction, asked, from, now);
             }
             Query::AnnouncePeer { info_hash, port, token, seed } => {
@@ -207,7 +208,7 @@ impl Knowledge {
         // Each question gets others, so that a swarm larger than a packet becomes known. A count
         // does for that what dice would do.
         let turn = (self.counts.get_peers as usize).wrapping_mul(count);
-        let asker = Reach::of(from.ip());
+        let asker = (Reach::of(from.ip()), asked.noseed);
         if let Body::Response(response) = &mut packet.body {
             response.values = self.store.peers(asked.info_hash, asker, (count, turn), now);
         }
@@ -243,6 +244,8 @@ struct Asked {
     want: Want,
     /// Whether the peers are to be counted.
     scrape: bool,
+    /// Whether seeds are to be left out.
+    noseed: bool,
 }
 
 /// Looks a second time at a question that is broken or that we do not know. Returns its

@@ -117,16 +117,18 @@ impl Store {
     }
 
     /// Returns up to `count` peers of a torrent that somebody at this distance may hear of. `turn`
-    /// says where in the list to begin: others get others.
+    /// says where in the list to begin: others get others. With `noseed`, seeds are left out: two
+    /// of them have nothing to give each other, and would take the places of others (BEP 33).
     pub fn peers(
         &mut self,
         info_hash: InfoHash,
-        asker: Reach,
+        (asker, noseed): (Reach, bool),
         (count, turn): (usize, usize),
         now: Instant,
     ) -> Vec<SocketAddr> {
         self.sweep(now);
-        let known = self.entries(info_hash, now).map(|entry| entry.peer);
+        let wanted = self.entries(info_hash, now).filter(|entry| !(noseed && entry.is_seed));
+        let known = wanted.map(|entry| entry.peer);
         let known: Vec<_> = known.filter(|peer| Reach::of(peer.ip()) >= asker).collect();
         // The list is read as a ring, from another place each time.
         let begin = turn.checked_rem(known.len()).unwrap_or(0);

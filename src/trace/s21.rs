@@ -83,6 +83,7 @@ fn lexicon(path: &str, value: &Kind) -> Meaning {
             "a.port" => "where it listens, over TCP",
             "a.implied_port" => "1: it listens at the port that this comes from",
             "a.seed" => "1: it has all of the torrent (BEP 33)",
+            "a.noseed" => "1: it is a seed itself, and wants none (BEP 33)",
             "a.scrape" => "1: it wants the peers counted (BEP 33)",
             "r.num" => "torrents that it knows in all (BEP 51)",
             "r.interval" => "seconds until it names others",

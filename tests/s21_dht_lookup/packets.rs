@@ -53,7 +53,8 @@ fn read(bytes: &[u8]) -> Packet {
 #[test]
 fn the_packets_of_bep_5_are_read_and_written() {
     let unsaid = Want::UNSAID;
-    let get_peers = Query::GetPeers { info_hash: HASH, want: unsaid, scrape: false };
+    let (scrape, noseed) = (false, false);
+    let get_peers = Query::GetPeers { info_hash: HASH, want: unsaid, scrape, noseed };
     let peers = Response {
         token: Some(b"aoeusnth".to_vec()),
         values: vec![address("97.120.106.101:11893"), address("105.100.104.116:28269")],

@@ -111,6 +111,7 @@ fn the_nearest_are_asked_first_and_four_at_a_time() {
         info_hash: HASH,
         want: piecemeal::s21_dht_lookup::krpc::Want::UNSAID,
         scrape: false,
+        noseed: false,
     };
     assert!(asks.iter().all(|ask| ask.query == expected), "{asks:?}");
     scene.answer(&asks[2], node(9).id, &[]);

@@ -133,6 +133,26 @@ fn a_peer_that_announces_itself_is_named_to_others() {
 }
 
 #[test]
+fn a_seed_that_asks_for_no_seeds_is_told_of_the_others() {
+    let (node, wire) = (node(), Wire::new());
+    let token = wire.ask_for(&node, GET_PEERS).token().expect("get_peers gives a token");
+    for (port, seed) in [(6881, 1), (6882, 0)] {
+        let arguments = format!("9:info_hash20:mnopqrstuvwxyz1234564:porti{port}e4:seedi{seed}e");
+        wire.ask_for(&node, &announce(arguments.as_bytes(), &token));
+    }
+    let noseed = |flag: &[u8]| {
+        let id = b"d1:ad2:id20:abcdefghij01234567899:info_hash20:mnopqrstuvwxyz1234566:noseed";
+        let question = join(&[id, flag, b"e1:q9:get_peers1:t2:aa1:y1:qe"]);
+        let mut ports: Vec<u16> =
+            wire.ask_for(&node, &question).peers().iter().map(SocketAddr::port).collect();
+        ports.sort_unstable();
+        ports
+    };
+    assert_value("the ports with noseed 1", noseed(b"i1e"), vec![6882], "BEP 33, noseed");
+    assert_value("the ports with noseed 0", noseed(b"i0e"), vec![6881, 6882], "BEP 33, noseed");
+}
+
+#[test]
 fn implied_port_takes_the_port_of_the_datagram() {
     let (node, wire) = (node(), Wire::new());
     let token = wire.ask_for(&node, GET_PEERS).token().expect("get_peers gives a token");

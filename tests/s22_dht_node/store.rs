@@ -33,7 +33,7 @@ fn store(now: Instant) -> Store {
 }
 
 fn all(store: &mut Store, torrent: InfoHash, now: Instant) -> Vec<SocketAddr> {
-    store.peers(torrent, Reach::Internet, (1_000, 0), now)
+    store.peers(torrent, (Reach::Internet, false), (1_000, 0), now)
 }
 
 #[test]
@@ -59,12 +59,12 @@ fn each_question_gets_others_of_a_large_swarm() {
     }
     let mut heard = std::collections::BTreeSet::new();
     for turn in [0, 100, 200] {
-        let some = store.peers(hash(1), Reach::Internet, (100, turn), now);
+        let some = store.peers(hash(1), (Reach::Internet, false), (100, turn), now);
         assert_number("peers of one answer", some.len(), 100, CLAUSE, &[]);
         heard.extend(some);
     }
     assert_number("peers of three answers", heard.len(), 250, CLAUSE, &[]);
-    assert!(store.peers(hash(2), Reach::Internet, (100, 7), now).is_empty());
+    assert!(store.peers(hash(2), (Reach::Internet, false), (100, 7), now).is_empty());
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_lab_at_one_address_has_no_such_limit() {
     for port in 1..=300 {
         assert!(store.announce(hash(1), SocketAddr::from(([127, 0, 0, 1], port)), false, now));
     }
-    let known = store.peers(hash(1), Reach::Machine, (1_000, 0), now);
+    let known = store.peers(hash(1), (Reach::Machine, false), (1_000, 0), now);
     assert_number("peers of this computer", known.len(), 300, CLAUSE, &[]);
 }
 
@@ -148,7 +148,7 @@ fn somebody_far_away_does_not_hear_of_peers_near_us() {
     let near: SocketAddr = "192.168.1.7:6881".parse().expect("an address");
     store.announce(hash(1), near, false, now);
     store.announce(hash(1), peer(1), false, now);
-    let told = store.peers(hash(1), Reach::Network, (100, 0), now);
+    let told = store.peers(hash(1), (Reach::Network, false), (100, 0), now);
     assert_value("told to this network", told, vec![near, peer(1)], CLAUSE);
     assert_value("told to the internet", all(&mut store, hash(1), now), vec![peer(1)], CLAUSE);
 }
@@ -183,6 +183,21 @@ fn seeds_and_others_are_counted_apart() {
     let (seeds, peers) = store.filters(hash(1), now);
     let counted = (seeds.estimate().round() as u32, peers.estimate().round() as u32);
     assert_value("seeds and others", counted, (40, 20), "BEP 33, filter of addresses");
+}
+
+#[test]
+fn whoever_is_a_seed_can_have_the_others_alone() {
+    let now = Instant::now();
+    let mut store = store(now);
+    (0..6).for_each(|number| assert!(store.announce(hash(1), peer(number), number % 2 == 0, now)));
+    let clause = "BEP 33, noseed";
+    let others = store.peers(hash(1), (Reach::Internet, true), (100, 0), now);
+    assert_value("peers that are no seeds", others, vec![peer(1), peer(3), peer(5)], clause);
+    assert_number("peers of both kinds", all(&mut store, hash(1), now).len(), 6, clause, &[]);
+    // Whoever has become a seed says so with its next announce.
+    assert!(store.announce(hash(1), peer(3), true, now));
+    let others = store.peers(hash(1), (Reach::Internet, true), (100, 0), now);
+    assert_value("those that are left", others, vec![peer(1), peer(5)], clause);
 }
 
 #[test]

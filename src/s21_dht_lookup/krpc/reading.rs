@@ -70,6 +70,7 @@ fn query(top: &Value) -> Result<Body, KrpcError> {
             info_hash: InfoHash(id("info_hash")?),
             want,
             scrape: is_set(given, "scrape"),
+            noseed: is_set(given, "noseed"),
         },
         b"announce_peer" => Query::AnnouncePeer {
             info_hash: InfoHash(id("info_hash")?),

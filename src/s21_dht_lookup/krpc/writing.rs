@@ -4,7 +4,7 @@
 //! ```text
 //! ping
 //! find_node          target, 20 bytes                                want: a list of n4, n6
-//! get_peers          info_hash, 20 bytes       scrape 1 (BEP 33)     want
+//! get_peers          info_hash, 20 bytes       scrape 1, noseed 1 (BEP 33)     want
 //! announce_peer      info_hash, port, token    seed 0 or 1, implied_port 0 or 1
 //! sample_infohashes  target                                          want
 //! ```
@@ -55,10 +55,11 @@ fn arguments(id: NodeId, query: &Query) -> Vec<u8> {
             pairs.push(("target", encode::bytes(target.0)));
             pairs.extend(wanted(*want));
         }
-        Query::GetPeers { info_hash, want, scrape } => {
+        Query::GetPeers { info_hash, want, scrape, noseed } => {
             pairs.push(("info_hash", encode::bytes(info_hash.0)));
             pairs.extend(wanted(*want));
             pairs.extend(scrape.then(|| ("scrape", encode::integer(1))));
+            pairs.extend(noseed.then(|| ("noseed", encode::integer(1))));
         }
         Query::AnnouncePeer { info_hash, port, token, seed } => {
             pairs.push(("info_hash", encode::bytes(info_hash.0)));
