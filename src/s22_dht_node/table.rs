@@ -21,7 +21,7 @@
 //! |---|---|---|
 //! | good | it has answered in the last 15 minutes, or has ever answered and asked us in that time | stays |
 //! | questionable | neither | is asked if somebody waits for its place |
-//! | bad | it was silent three times in a row | gives its place to the next that comes |
+//! | bad | it was silent, or refused, three times in a row | gives its place to the next that comes |
 
 mod rules;
 
@@ -78,7 +78,7 @@ struct Node {
     asked: Option<Instant>,
     /// When we last wanted to know whether it is still there.
     checked: Option<Instant>,
-    /// The number of our questions since its last answer.
+    /// The number of our questions since its last answer, those that it refused among them.
     silences: u8,
 }
 
@@ -166,8 +166,9 @@ impl Table {
         room && contact.id != self.own && self.admits(contact.address) && !self.has_like(contact)
     }
 
-    /// Notes that a node did not answer a question. If it is bad now, one that waits gets its
-    /// place. If nobody waits it stays, since it may be our own network that is down.
+    /// Notes that a node did not answer a question: it was silent, or refused. If it is bad now, one
+    /// that waits gets its place. If nobody waits it stays, since it may be our own network that is
+    /// down.
     pub fn silent(&mut self, address: SocketAddr, now: Instant) {
         let Some(node) = self.at_mut(address) else { return };
         node.silences = node.silences.saturating_add(1);

@@ -14,6 +14,25 @@ const FIND_NODE: &[u8] =
     b"d1:ad2:id20:abcdefghij01234567896:target20:mnopqrstuvwxyz123456e1:q9:find_node1:t2:aa1:y1:qe";
 
 #[test]
+fn a_node_that_answers_once_and_then_only_refuses_is_bad_after_three_refusals() {
+    let (node, wire) = (node(), Wire::new());
+    let transaction = || {
+        node.handle().check(wire.address());
+        wire.question("ping").transaction
+    };
+    let answer = [&b"d1:rd2:id20:abcdefghij0123456789e1:t2:"[..], &transaction(), b"1:y1:re"];
+    wire.send(&node, &join(&answer));
+    wait_for(&node, "a place in the table", |status| status.good.len() == 1);
+    for _ in 0..3 {
+        let refusal = [&b"d1:eli202e4:Busye1:t2:"[..], &transaction(), b"1:y1:ee"];
+        wire.send(&node, &join(&refusal));
+    }
+    // It has its place until somebody else wants it, as one that is silent has.
+    let status = wait_for(&node, "the end of its goodness", |status| status.good.is_empty());
+    assert_number("places", status.counts.nodes, 1, CLAUSE, &[]);
+}
+
+#[test]
 fn garbage_is_dropped_without_a_word() {
     let (node, wire) = (node(), Wire::new());
     // Cut at every length.

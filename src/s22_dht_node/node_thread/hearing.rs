@@ -97,8 +97,7 @@ impl NodeThread {
             self.knowledge.counts.dropped += 1;
             return false;
         };
-        // A refusal comes from a node that is there, but it has no id in it. So it is no silence,
-        // and no answer either.
+        // A refusal comes from somebody who is there, but it has no id in it, so it is no answer.
         let given = match packet.body {
             Body::Response(given) => Some(given),
             _ => None,
@@ -110,6 +109,10 @@ impl NodeThread {
                 self.own_address.heard(from.ip(), seen.ip());
                 self.follow_address(now);
             }
+        } else if !matches!(asked.part, Some((_, Part::Announce))) {
+            // A node that answers nothing is of no more use than one that is gone. An announce it
+            // may refuse: it has no room, or forgot its token in a restart.
+            self.knowledge.table.silent(asked.to, now);
         }
         match (asked.part, given) {
             (Some((search, Part::Announce)), given) => self.searches.told(search, given.is_some()),
