@@ -43,7 +43,7 @@
 //! 2. Send what [`Lookup::next`] returns, until it returns nothing.
 //! 3. Wait for an answer until [`Lookup::due`], and hand it to [`Lookup::answer`].
 //! 4. [`Lookup::take_steps`] has the peers. Go on with 2 until [`Lookup::is_done`].
-//! 5. [`Lookup::closest`] returns the nodes that keep the page, for an announce.
+//! 5. [`Lookup::keepers`] returns the nodes that keep the page, for an announce.
 //!
 //! # In two sittings
 //! 1. This file, [`node_id`], [`candidates`] and `steps`: whom to ask.
@@ -330,6 +330,12 @@ impl Lookup {
     /// first.
     pub fn closest(&self) -> Vec<Neighbor> {
         self.candidates.closest().filter_map(Candidate::neighbor).collect()
+    }
+
+    /// Returns the nodes that an announce should go to: those, and some more if their ids are in
+    /// doubt.
+    pub fn keepers(&self) -> Vec<Neighbor> {
+        self.candidates.keepers().filter_map(Candidate::neighbor).collect()
     }
 
     /// Returns how many nodes have been asked, and how it went.

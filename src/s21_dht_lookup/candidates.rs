@@ -266,6 +266,23 @@ impl Candidates {
         self.known.iter().filter(|known| known.state == State::Answered).take(K)
     }
 
+    /// Returns the nodes that an announce should go to, the nearest first: the eight, and if the ids
+    /// of some do not fit their addresses (BEP 42), the next that fit, until eight do.
+    ///
+    /// Whoever chooses its id can be the eight, and keep what we say from everybody; but not from
+    /// those behind it, whose ids are a matter of luck. To leave out the ids that do not fit would
+    /// be too much. Many honest nodes have one, and most programs look for us there.
+    pub fn keepers(&self) -> impl Iterator<Item = &Candidate> {
+        let answered = self.known.iter().filter(|known| known.state == State::Answered);
+        let mut fitting = 0;
+        let keepers = answered.enumerate().filter(move |(number, known)| {
+            let fits = fitting < K && known.id.is_some_and(|id| id.fits(known.address.ip()));
+            fitting += usize::from(fits);
+            fits || *number < K
+        });
+        keepers.map(|(_, known)| known)
+    }
+
     /// Returns the eight, if as many have answered.
     pub fn eight(&self) -> Option<impl Iterator<Item = &Candidate>> {
         (self.closest().count() == K).then(|| self.closest())

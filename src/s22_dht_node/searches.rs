@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   waiting --> looking --> announcing --> done
-//!               lookup of   to the eight that
+//!               lookup of   to the keepers that
 //!               stage 21    gave a token
 //! ```
 //! A lookup says whom to ask next and is told what came. What is left for here is the bookkeeping
@@ -240,9 +240,9 @@ impl Search {
         // From here on the lookup asks nobody. Slow answers still come, and are for the table only.
         if self.to_tell.is_none() && self.lookup.is_done() {
             let announces = self.wanted.as_ref().is_some_and(|wanted| wanted.announce.is_some());
-            let closest = if announces { self.lookup.closest() } else { Vec::new() };
+            let keepers = if announces { self.lookup.keepers() } else { Vec::new() };
             // Not every node gives a token. One without cannot be told.
-            self.to_tell = Some(closest.into_iter().filter(|node| node.token.is_some()).collect());
+            self.to_tell = Some(keepers.into_iter().filter(|node| node.token.is_some()).collect());
         }
         let is_over = self.to_tell.as_ref().is_some_and(VecDeque::is_empty) && self.untold == 0;
         if is_over && let Some(wanted) = &self.wanted {

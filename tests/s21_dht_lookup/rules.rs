@@ -477,6 +477,49 @@ fn the_tokens_of_the_nearest_are_kept_for_an_announce() {
     assert_value("the token", scene.lookup.closest().remove(0).token, token, CLAUSE);
 }
 
+/// A node whose id fits its address (BEP 42), wherever that leads.
+fn fitting(number: u8) -> Contact {
+    let address = SocketAddr::from(([60, 1, number, 1], 6881));
+    Contact { id: NodeId::for_ip(address.ip(), [number; 20]), address }
+}
+
+/// The addresses that an announce goes to, after a lookup in which these nodes have answered. The
+/// farthest of the first names the others.
+fn keepers(first: Vec<Contact>, others: &[Contact]) -> Vec<String> {
+    let mut scene = Scene::new(first.clone());
+    let farthest = first.iter().max_by_key(|it| it.id.distance(NodeId(HASH.0))).copied();
+    loop {
+        let asks = scene.asks();
+        if asks.is_empty() {
+            return addresses(scene.lookup.keepers().into_iter().map(|it| it.contact));
+        }
+        for ask in asks {
+            let is_asked = |it: &&Contact| it.address == ask.to;
+            let node = first.iter().chain(others).find(is_asked).expect("we know it");
+            let named = if Some(*node) == farthest { others } else { &[] };
+            scene.answer(&ask, node.id, named);
+        }
+    }
+}
+
+#[test]
+fn an_announce_also_goes_to_eight_nodes_that_have_not_chosen_their_ids() {
+    let clause = "BEP 42, ids tied to addresses";
+    let far: Vec<Contact> = (1..=8).map(fitting).collect();
+    let near: Vec<Contact> = (1..=8).rev().map(node).collect();
+    let told = keepers(far.clone(), &near);
+    assert_value("the nearest", told[..8].to_vec(), addresses(near), clause);
+    let (mut others, mut expected) = (told[8..].to_vec(), addresses(far));
+    others.sort();
+    expected.sort();
+    assert_value("those whose ids fit their addresses", others, expected, clause);
+    // Without such nodes it is the eight, and near us every id fits.
+    let nine = (1..=9).map(node).collect();
+    assert_value("of nine with chosen ids", keepers(nine, &[]).len(), 8, clause);
+    let nine = (1..=9).map(|number| at(&format!("127.0.0.{number}:6881"), 100 + number)).collect();
+    assert_value("of nine on this computer", keepers(nine, &[]).len(), 8, clause);
+}
+
 #[test]
 fn a_search_for_nodes_asks_for_nodes() {
     let target = NodeId([0; 20]);
