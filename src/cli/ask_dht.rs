@@ -110,12 +110,14 @@ fn start(
 impl Found {
     /// Returns the answer of the command, or why there is none.
     pub fn answer(self) -> Result<Answer, Failure> {
-        if self.peers.is_empty() {
-            // Many computers have no IPv6. That is no news if nodes of IPv4 have answered.
-            let failed = self.failed.filter(|_| self.counts.answered == 0);
-            return Err(failed.map_or_else(|| nobody(self.counts), Failure::from));
+        let answer = Answer { text: String::new(), json: self.json() };
+        if !self.peers.is_empty() {
+            return Ok(answer);
         }
-        Ok(Answer { text: String::new(), json: self.json() })
+        // Many computers have no IPv6. That is no news if nodes of IPv4 have answered.
+        let failed = self.failed.filter(|_| self.counts.answered == 0);
+        // For a program, how many were asked and who is nearest is a result all the same.
+        Err(failed.map_or_else(|| nobody(self.counts), Failure::from).answer(answer))
     }
 
     fn json(&self) -> Value {

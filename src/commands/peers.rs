@@ -29,6 +29,9 @@ impl Args {
         );
         let peers = search(metainfo.tiers, given(options), &ask, deadline, options.narrator())
             .first(deadline)?;
+        if peers.is_empty() {
+            options.note("no peer's address is in the tracker's answer; others may come later");
+        }
         let lines: Vec<String> = peers.iter().map(ToString::to_string).collect();
         Ok(Answer { text: lines.join("\n"), json: json!({ "peers": lines }) })
     }

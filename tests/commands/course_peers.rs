@@ -183,7 +183,11 @@ fn a_reply_without_peers_and_with_trailing_bytes_is_an_empty_list() {
     ] {
         let tracker = FakeTracker::saying(Reply::Body(body.to_vec()));
         let file = Torrent::sample().write(folder.path(), Some(&tracker.url()));
-        Run::new(["peers"]).arg(file).run().prints("");
+        let outcome = Run::new(["peers"]).arg(&file).run();
+        // Nothing at all would look as if nothing had been done.
+        outcome.prints("").mentions("no peer's address is in the tracker's answer");
+        let outcome = Run::new(["peers", "-q"]).arg(&file).run();
+        assert!(outcome.prints("").err().is_empty(), "-q leaves only the answer: {outcome}");
     }
 }
 
