@@ -78,6 +78,7 @@ use self::searches::{Announce, Found, Wanted};
 use self::ways::{Hosts, Ways};
 use crate::s02_metainfo::InfoHash;
 use crate::s13_peer_sources::STACK;
+use crate::s21_dht_lookup::ask::Datagrams;
 use crate::s21_dht_lookup::krpc::Contact;
 use crate::s21_dht_lookup::node_id::NodeId;
 
@@ -86,6 +87,9 @@ const ANSWER_TIME: Duration = Duration::from_secs(2);
 
 /// Is told what happens, on the node's own thread. It must not wait.
 pub type Tell = Box<dyn Fn(&str) + Send>;
+
+/// Wraps a socket, to see what passes.
+pub type Wrap = Box<dyn FnOnce(Box<dyn Datagrams>) -> Box<dyn Datagrams>>;
 
 /// How a node is made.
 pub struct Setup {
@@ -99,12 +103,15 @@ pub struct Setup {
     pub memory: Option<Memory>,
     /// Is told what happens.
     pub tell: Option<Tell>,
+    /// Wraps its socket.
+    pub wrap: Option<Wrap>,
 }
 
 impl Setup {
     /// A node at this address that knows nobody and saves nothing.
     pub fn at(bind: SocketAddr) -> Setup {
-        Setup { bind, id: None, hosts: Hosts::default(), memory: None, tell: None }
+        let (id, hosts, memory, tell, wrap) = Default::default();
+        Setup { bind, id, hosts, memory, tell, wrap }
     }
 }
 
@@ -192,7 +199,7 @@ impl Node {
     /// # Errors
     /// If it cannot listen there, or the system refuses a thread.
     pub fn start(setup: Setup) -> Result<Node, NodeError> {
-        let Setup { bind, id, hosts, memory, tell } = setup;
+        let Setup { bind, id, hosts, memory, tell, wrap } = setup;
         let failed = |error| NodeError { address: bind, error };
         let socket = listen(bind).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
@@ -209,7 +216,9 @@ impl Node {
         let new = || ip.map_or_else(NodeId::random, |ip| NodeId::for_ip(ip, rand::random()));
         let id = id.or(ours).unwrap_or_else(new);
         let ways = (Ways::new(hosts), handle.clone());
-        let mut node = NodeThread::new((Box::new(socket), address), id, ways, (memory, tell));
+        let socket: Box<dyn Datagrams> = Box::new(socket);
+        let socket = wrap.into_iter().fold(socket, |socket, wrap| wrap(socket));
+        let mut node = NodeThread::new((socket, address), id, ways, (memory, tell));
         node.remember(&saved.map(|saved| saved.nodes).unwrap_or_default());
         let work = move || node.run(&received);
         let thread = thread::Builder::new().name("DHT node".to_owned()).stack_size(STACK);

@@ -43,7 +43,12 @@ impl DhtOptions {
         let is_usual = !offline() && hosts.named.is_empty();
         let memory = memory.or_else(|| Memory::of_user().filter(|_| is_usual));
         let memory = memory.map(|it| if bind.is_ipv6() { it.for_ipv6() } else { it });
-        Setup { hosts, memory, ..Setup::at(bind) }
+        Setup {
+            hosts,
+            memory,
+            wrap: Some(Box::new(super::tracing::datagrams)), // plugged in
+            ..Setup::at(bind)
+        }
     }
 
     /// Makes a download or a seed a node of the DHT, unless that is switched off, the torrent is

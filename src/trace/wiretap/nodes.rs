@@ -36,7 +36,8 @@ impl Datagrams for TappedDatagrams {
         buffer: &mut [u8],
     ) -> io::Result<Option<(usize, SocketAddr)>> {
         let received = self.inner.receive(time, buffer)?;
-        if let Some((length, from)) = received {
+        // An empty one says nothing: it wakes the thread of a node of ours.
+        if let Some((length, from)) = received.filter(|(length, _)| *length > 0) {
             let datagram = buffer.get(..length).unwrap_or_default();
             self.tap.tracker(OtherSide::Node(from), Way::In, datagram, &[], s21::packet);
         }
