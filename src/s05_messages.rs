@@ -44,7 +44,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use thiserror::Error;
 
 use self::kinds::{MAX_MESSAGE_LENGTH, longest, name};
-use self::rest::Rest;
+use self::rest::{BUSY_BUFFER, Rest, busier};
 use crate::s02_metainfo::MAX_PIECES;
 
 /// The length of a block, the part of a piece that one `request` asks for, in bytes.
@@ -239,13 +239,8 @@ pub struct MessageReader<R> {
     aside: Vec<u8>,
 }
 
-/// The size of a new buffer, in bytes: small, since most peers are idle most of the time. Three
-/// times fourfold makes it a busy one, so that no step is left for which nearly all of it would be
-/// copied once more, and the copy before be lost to other uses.
-const FIRST_BUFFER: usize = BUSY_BUFFER.div_ceil(64);
-/// The size of a buffer under load, in bytes: exactly four blocks, each after its length, id,
-/// index and begin. One system call reads them all, and no part of a fifth.
-const BUSY_BUFFER: usize = 4 * (4 + 1 + 4 + 4 + BLOCK_LENGTH as usize);
+/// The size of a new buffer, in bytes: small, since most peers are idle most of the time.
+const FIRST_BUFFER: usize = 1 << 10;
 
 impl<R: Read> MessageReader<R> {
     /// Reads messages from here on.
@@ -343,8 +338,8 @@ impl<R: Read> MessageReader<R> {
         };
         self.end += length;
         // A read that fills the buffer suggests that there is more: a busy peer.
-        if length == wanted && self.buffer.len() < BUSY_BUFFER {
-            self.buffer.resize(BUSY_BUFFER.min(self.buffer.len() * 4), 0);
+        if length == wanted {
+            self.buffer.resize(busier(self.buffer.len()), 0);
         }
         Ok(())
     }

@@ -9,6 +9,20 @@
 
 use super::{BLOCK_LENGTH, Message};
 
+/// The size of a buffer under load, in bytes: exactly four blocks, each after its length, id,
+/// index and begin. One system call reads them all, and no part of a fifth.
+pub(super) const BUSY_BUFFER: usize = 4 * (4 + 1 + 4 + 4 + BLOCK_LENGTH as usize);
+
+/// Returns the next size of a buffer that a read has filled: fourfold, and never more than a busy
+/// one, unless it is longer already.
+pub(super) fn busier(length: usize) -> usize {
+    match length * 4 {
+        next if next < BUSY_BUFFER / 2 => next,
+        // Not 64 KiB first, which is 52 bytes less: a vector that grows at all doubles its memory.
+        _ => length.max(BUSY_BUFFER),
+    }
+}
+
 /// The bytes received after a message. It borrows the reader, so it has to be dropped before
 /// the next read.
 pub struct Rest<'m> {
