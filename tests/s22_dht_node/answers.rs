@@ -148,8 +148,8 @@ fn a_seed_that_asks_for_no_seeds_is_told_of_the_others() {
         ports.sort_unstable();
         ports
     };
-    assert_value("the ports with noseed 1", noseed(b"i1e"), vec![6882], "BEP 33, noseed");
-    assert_value("the ports with noseed 0", noseed(b"i0e"), vec![6881, 6882], "BEP 33, noseed");
+    assert_value("the ports with noseed 1", noseed(b"i1e"), vec![6882], "BEP 33, peer store");
+    assert_value("the ports with noseed 0", noseed(b"i0e"), vec![6881, 6882], "BEP 33, peer store");
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn torrents_are_sampled() {
     let samples = samples.expect("samples").len();
     assert!(samples.is_multiple_of(20) && samples >= 20 * 20, "{samples} bytes of samples");
     let text = String::from_utf8_lossy(&answer).into_owned();
-    assert!(text.contains("8:intervali600e3:numi60e7:samples"), "{text}");
+    assert!(text.contains("8:intervali600e5:nodes0:3:numi60e7:samples"), "{text}");
 }
 
 #[test]

@@ -190,7 +190,7 @@ fn whoever_is_a_seed_can_have_the_others_alone() {
     let now = Instant::now();
     let mut store = store(now);
     (0..6).for_each(|number| assert!(store.announce(hash(1), peer(number), number % 2 == 0, now)));
-    let clause = "BEP 33, noseed";
+    let clause = "BEP 33, peer store";
     let others = store.peers(hash(1), (Reach::Internet, true), (100, 0), now);
     assert_value("peers that are no seeds", others, vec![peer(1), peer(3), peer(5)], clause);
     assert_number("peers of both kinds", all(&mut store, hash(1), now).len(), 6, clause, &[]);
