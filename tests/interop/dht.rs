@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -79,15 +80,19 @@ const THEIRS: usize = 101;
 
 /// What each does in a DHT. rqbit finds us and is not found: it looks for peers only of what it
 /// still lacks, and announces only where it looks.
-const CASES: [Case; 9] = [
+const CASES: [Case; 13] = [
     Case { client: Program::Libtorrent, family: Family::V4, they_seed: true },
     Case { client: Program::Libtorrent, family: Family::V4, they_seed: false },
     Case { client: Program::Libtorrent, family: Family::V6, they_seed: true },
     Case { client: Program::Libtorrent, family: Family::V6, they_seed: false },
     Case { client: Program::Aria2, family: Family::V4, they_seed: true },
     Case { client: Program::Aria2, family: Family::V4, they_seed: false },
+    Case { client: Program::Aria2, family: Family::V6, they_seed: true },
+    Case { client: Program::Aria2, family: Family::V6, they_seed: false },
     Case { client: Program::Transmission, family: Family::V4, they_seed: true },
     Case { client: Program::Transmission, family: Family::V4, they_seed: false },
+    Case { client: Program::Transmission, family: Family::V6, they_seed: true },
+    Case { client: Program::Transmission, family: Family::V6, they_seed: false },
     Case { client: Program::Rqbit, family: Family::V4, they_seed: false },
 ];
 
@@ -117,6 +122,7 @@ fn clients_in_one_dht_find_each_other_by_a_bare_info_hash() {
 }
 
 /// A room in which everybody has addresses that are not loopback: Transmission has no node at those.
+/// It has one of IPv6 only if a route leads to the internet. The route here leads nowhere.
 fn room() -> Option<Network> {
     let room = Network::new()?;
     let numbers = (1..11 + NODES).chain([THEIRS]);
@@ -125,7 +131,9 @@ fn room() -> Option<Network> {
             "ip addr add 10.9.0.{number}/16 dev lo; ip addr add fd00::{number:x}/64 dev lo nodad;"
         )
     };
-    let script: String = numbers.map(add).collect();
+    let global = "ip addr add 2001:db8::1/128 dev lo nodad;
+        ip -6 route add default dev lo src 2001:db8::1";
+    let script: String = numbers.map(add).chain([global.to_owned()]).collect();
     let status = room.command("sh").arg("-c").arg(script).status();
     assert!(status.is_ok_and(|status| status.success()), "the room takes addresses");
     Some(room)
@@ -246,7 +254,7 @@ fn theirs(room: &Network, case: Case, path: &Path, content: &Content) -> Result<
             command.args(["-c", LIBTORRENT, &own, &way_in]).arg(folder).arg(what);
         }
         Program::Transmission => {
-            transmission(&mut command, &content.path("config"), &folder, &what)?
+            transmission(&mut command, case.family, &content.path("config"), &folder, &what)?
         }
         Program::Rqbit => {
             command.env("HOME", content.path("config"));
@@ -258,15 +266,7 @@ fn theirs(room: &Network, case: Case, path: &Path, content: &Content) -> Result<
                 .arg(what);
         }
         _ => {
-            command.args(["--no-conf=true", "--enable-dht=true", "--enable-peer-exchange=false"]);
-            command.args(["--disable-ipv6=true", "--bt-enable-lpd=false", "--seed-ratio=0"]);
-            command.args([
-                "--interface=10.9.0.101",
-                "--listen-port=6882",
-                "--dht-listen-port=6882",
-            ]);
-            command.arg(format!("--dht-entry-point={way_in}"));
-            command.arg(format!("--dht-file-path={}", content.path("config/dht").display()));
+            aria2(&mut command, case.family, &way_in, &content.path("config/dht"));
             command.args(["--check-integrity=true", "--allow-overwrite=true"]);
             command.arg("--dir").arg(folder).arg(what);
         }
@@ -274,10 +274,31 @@ fn theirs(room: &Network, case: Case, path: &Path, content: &Content) -> Result<
     Ok(command)
 }
 
+/// aria2, with a node of one family.
+fn aria2(command: &mut Command, family: Family, way_in: &str, table: &Path) {
+    command.args(["--no-conf=true", "--enable-peer-exchange=false", "--bt-enable-lpd=false"]);
+    command.args(["--seed-ratio=0", "--listen-port=6882", "--dht-listen-port=6882"]);
+    let table = table.display();
+    match family {
+        Family::V4 => {
+            command.args(["--disable-ipv6=true", "--enable-dht=true", "--interface=10.9.0.101"]);
+            command.arg(format!("--dht-entry-point={way_in}"));
+            command.arg(format!("--dht-file-path={table}"));
+        }
+        Family::V6 => {
+            command.args(["--enable-dht=false", "--enable-dht6=true", "--interface=fd00::65"]);
+            command.arg("--dht-listen-addr6=fd00::65");
+            command.arg(format!("--dht-entry-point6={way_in}"));
+            command.arg(format!("--dht-file-path6={table}"));
+        }
+    }
+}
+
 /// Transmission, with the nodes in the file that it saves its table to: 15 seconds go by between two
 /// of a `dht.bootstrap`.
 fn transmission(
     command: &mut Command,
+    family: Family,
     config: &Path,
     folder: &Path,
     what: &str,
@@ -289,7 +310,7 @@ fn transmission(
         fs::copy(what, watched.join("room.torrent")).map_err(said)?;
     }
     let settings = json!({
-        "bind-address-ipv4": "10.9.0.101", "bind-address-ipv6": "::1",
+        "bind-address-ipv4": "10.9.0.101", "bind-address-ipv6": "fd00::65",
         "dht-enabled": true, "lpd-enabled": false, "pex-enabled": false,
         "utp-enabled": false, "port-forwarding-enabled": false,
         "peer-port": 51413, "peer-port-random-on-start": false,
@@ -299,9 +320,19 @@ fn transmission(
         "incomplete-dir-enabled": false, "rename-partial-files": false,
     });
     fs::write(config.join("settings.json"), settings.to_string()).map_err(said)?;
-    let mut table = b"d2:id20:a transmission node!5:nodes72:".to_vec();
-    for number in 11..11 + NODES {
-        table.extend([10, 9, 0, number as u8, 0x1a, 0xe1]);
+    let mut table = b"d2:id20:a transmission node!".to_vec();
+    table.extend(match family {
+        Family::V4 => b"5:nodes72:".iter(),
+        Family::V6 => b"6:nodes6216:".iter(),
+    });
+    for number in 11..11 + NODES as u8 {
+        match family {
+            Family::V4 => table.extend([10, 9, 0, number]),
+            Family::V6 => {
+                table.extend(Ipv6Addr::from([0xfd00, 0, 0, 0, 0, 0, 0, number.into()]).octets())
+            }
+        }
+        table.extend([0x1a, 0xe1]);
     }
     table.push(b'e');
     fs::write(config.join("dht.dat"), table).map_err(said)?;
