@@ -266,8 +266,8 @@ impl Candidates {
         self.known.iter().filter(|known| known.state == State::Answered).take(K)
     }
 
-    /// Returns the nodes that an announce should go to, the nearest first: the eight, and if the ids
-    /// of some do not fit their addresses (BEP 42), the next that fit, until eight do.
+    /// Returns the nodes that an announce should go to, the nearest first: the eight, and if the
+    /// ids of some do not fit their addresses (BEP 42), the next that fit, until eight do.
     ///
     /// Whoever chooses its id can be the eight, and keep what we say from everybody; but not from
     /// those behind it, whose ids are a matter of luck. To leave out the ids that do not fit would

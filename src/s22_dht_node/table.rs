@@ -166,9 +166,9 @@ impl Table {
         room && contact.id != self.own && self.admits(contact.address) && !self.has_like(contact)
     }
 
-    /// Notes that a node did not answer a question: it was silent, or refused. If it is bad now, one
-    /// that waits gets its place. If nobody waits it stays, since it may be our own network that is
-    /// down.
+    /// Notes that a node did not answer a question: it was silent, or refused. If it is bad now,
+    /// one that waits gets its place. If nobody waits it stays, since it may be our own network
+    /// that is down.
     pub fn silent(&mut self, address: SocketAddr, now: Instant) {
         let Some(node) = self.at_mut(address) else { return };
         node.silences = node.silences.saturating_add(1);
