@@ -92,7 +92,7 @@ fn a_trace_has_what_a_downloads_own_node_asks_and_hears() {
     let heads: Vec<&str> = trace.lines().filter(|line| line.starts_with('#')).collect();
     for (way, what) in [("OUT ->", "get_peers"), ("IN  <-", "1 peer")] {
         let is_there = |line: &&str| line.contains(way) && line.contains(what);
-        assert!(heads.iter().any(|line| is_there(&line)), "{way} {what}: {heads:#?}");
+        assert!(heads.iter().any(|line| is_there(line)), "{way} {what}: {heads:#?}");
     }
     // What wakes the node's thread is no message.
     assert!(!heads.iter().any(|line| line.contains(", 0 bytes")), "{heads:#?}");
