@@ -43,15 +43,17 @@ pub mod scripted;
 pub mod talk;
 pub mod torrent;
 pub mod tracker;
+pub mod tree;
 pub mod twists;
 pub mod udp_tracker;
+pub mod version_two;
 pub mod wire;
 
 pub use dht::{FakeDht, FakeNode, NodePlan};
 pub use leech::Leech;
 pub use line::{Heard, Line};
 pub use peer::{FakePeer, Gate, Talk};
-pub use peer_plan::{After, Blocks, Greeting, Metadata, Order, Plan, Unchoke};
+pub use peer_plan::{After, Blocks, Greeting, Hashes, Metadata, Order, Plan, Unchoke};
 pub use recording::{Chunk, Recording, Way};
 pub use scripted::Scripted;
 pub use torrent::{Recipe, Torrent, content};

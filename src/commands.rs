@@ -71,6 +71,8 @@ commands! {
     dht_ping,
     dht_peers,
     dht_node,
+    tree,
+    hashes,
     lab,
     grade,
     tracker,

@@ -139,8 +139,8 @@ impl Lab {
             let flags = PexFlags::REACHABLE.with(PexFlags::SEED, plan.holds == Holds::All);
             let (address, peer_id) = (seeder.address(), seeder.peer_id());
             lock(&neighbors).push(Neighbor { address, peer_id, flags });
-            for content in &seeded {
-                tracker.add_peer(content.info_hash(), seeder.peer_id(), seeder.address());
+            for name in seeded.iter().flat_map(Content::names) {
+                tracker.add_peer(name, seeder.peer_id(), seeder.address());
             }
             seeders.push(seeder);
         }
@@ -165,7 +165,7 @@ impl Lab {
             port,
             room,
             seeders: self.seeders.iter().map(announced).collect(),
-            torrents: seeded.map(Content::info_hash).collect(),
+            torrents: seeded.flat_map(Content::names).collect(),
         };
         self.dht = Some(LabDht::start(&layout, &self.notes)?);
         Ok(())
@@ -241,7 +241,7 @@ impl Lab {
 /// # Errors
 /// None: they are torrents like any others.
 pub fn chapters() -> Result<Vec<Content>, MetainfoError> {
-    Ok(vec![sample()?, album()?, many()?, alone()?])
+    Ok(vec![sample()?, album()?, many()?, alone()?, hybrid()?, version_two()?])
 }
 
 /// The most seeders of a lab: each has an address 127.0.0.N of its own.
@@ -286,4 +286,23 @@ pub fn many() -> Result<Content, MetainfoError> {
 /// None: it is a torrent like any other.
 pub fn alone() -> Result<Content, MetainfoError> {
     Ok(Content::single("alone.txt", 200_003, 32 << 10, 4)?.unseeded())
+}
+
+/// Makes a torrent of both versions, in which the sample's file is the second one.
+///
+/// # Errors
+/// None: it is a torrent like any other.
+pub fn hybrid() -> Result<Content, MetainfoError> {
+    let files = [("notes/rain.txt", 50_000, 5), ("sample.txt", 92_063, 1)];
+    Content::trees("hybrid", &files, 32 << 10, true)
+}
+
+/// Makes a torrent of version 2 alone: a file of one block, a file of many pieces, and the sample's
+/// file once more. So one root is in two torrents.
+///
+/// # Errors
+/// None: it is a torrent like any other.
+pub fn version_two() -> Result<Content, MetainfoError> {
+    let files = [("oak.txt", 600_000, 6), ("sample.txt", 92_063, 1), ("seed.txt", 1_000, 7)];
+    Content::trees("v2", &files, 32 << 10, false)
 }

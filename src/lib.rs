@@ -28,6 +28,8 @@
 //! | [`s20_lsd`] | who in this room has the torrent | 14, 27 | `lsd_peers` |
 //! | [`s21_dht_lookup`] | find peers in the DHT: ask nearer and nearer nodes | 5, 32, 42, 43 | `dht_ping`, `dht_peers` |
 //! | [`s22_dht_node`] | be a node of the DHT: answer, store, announce | 5, 32, 33, 42, 43, 51 | `dht_node` |
+//! | [`s23_v2`] | version 2 torrents: each file is a tree of hashes | 47, 52 | `tree` |
+//! | [`s24_hash_transfer`] | ask a peer for hashes, with proof | 52 | `hashes` |
 //! | [`report`] | why a download waits, and why it failed, in words | | |
 //! | [`trace`] | what the bytes on the wire mean, field by field | | `explain`, `replay` |
 //! | [`actors`] | scripted peers and trackers, for tests and for a judge of clients | | |
@@ -60,6 +62,8 @@ pub mod s19_pex;
 pub mod s20_lsd;
 pub mod s21_dht_lookup;
 pub mod s22_dht_node;
+pub mod s23_v2;
+pub mod s24_hash_transfer;
 
 pub mod actors;
 pub mod grade;
@@ -154,6 +158,14 @@ struct Chapter21;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/22-dht-node.md")]
 struct Chapter22;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/23-v2.md")]
+struct Chapter23;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/24-hash-transfer.md")]
+struct Chapter24;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/answers.md")]

@@ -29,23 +29,29 @@
 //! * **Hash the bytes, not the meaning.** Unknown keys are hashed like the rest.
 //!   A client that decodes into a struct and encodes that again gets a wrong
 //!   info hash for the first torrent with a key it does not know.
-//! * **[`PieceIndex`] is made only here,** so holding one proves that the piece
+//! * **[`PieceIndex`] is made only by [`Info`],** so holding one proves that the piece
 //!   exists.
-//! * **[`piece_check`] hashes pieces** for all stages: SHA-1 need not be the only way.
+//! * **Seams.** [`piece_check`] hashes pieces for all stages: SHA-1 need not be the only way.
+//!   [`InfoReader`] reads info dictionaries, and [`Parts`] makes an [`Info`], for other formats.
 //! * **Names are untrusted.** [`paths`] turns them into paths that are safe to
 //!   join to an output folder.
 //! * **Left out:** version 2 torrents (BEP 52). A hybrid one is read as version 1.
+//!
+//! # In two sittings
+//! 1. This file, `keys`, `names`, `pieces`, `paths` and `trackers`: what every download needs.
+//! 2. `piece_check` and `parts`, through which other kinds of torrents plug in; `other_sources`.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
-mod keys;
+pub(crate) mod keys;
 mod names;
 pub mod other_sources;
+mod parts;
 pub mod paths;
 pub mod piece_check;
+mod pieces;
 pub mod trackers;
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -54,8 +60,11 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use self::keys::{TEXT, broken, need, shortened};
-pub use self::names::{InfoHash, Names};
+pub use self::names::{InfoHash, InfoReader, Names};
+pub use self::parts::Parts;
 use self::piece_check::{PieceCheck, PieceHashes};
+pub use self::pieces::PieceIndex;
+use self::pieces::Shape;
 use crate::s01_bencode::forgiving::PassedOver;
 use crate::s01_bencode::{BencodeError, Value, counted, decode, decode_prefix, printable};
 
@@ -69,30 +78,6 @@ pub const MAX_PIECE_LENGTH: u64 = 512 << 20;
 /// The longest comment or program name that is kept, in bytes: more than anyone reads. The
 /// rest is cut off.
 pub const MAX_TEXT_LENGTH: usize = 16 << 10;
-
-/// The number of a piece that exists, counted from 0. Only [`Info`] makes them, so functions
-/// that take one need no error for a piece that does not exist. A number from the wire is a
-/// `u32` until it has been through [`Info::piece`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PieceIndex(u32);
-
-impl PieceIndex {
-    /// The number, as it is sent over the wire.
-    pub fn get(self) -> u32 {
-        self.0
-    }
-
-    /// The number as an index for slices.
-    pub fn position(self) -> usize {
-        self.0 as usize
-    }
-}
-
-impl fmt::Display for PieceIndex {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        self.0.fmt(out)
-    }
-}
 
 /// A whole .torrent file.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,6 +108,14 @@ impl Metainfo {
     /// # Errors
     /// If the file cannot be read, or is not a torrent.
     pub fn read(path: &Path) -> Result<Metainfo, MetainfoError> {
+        Metainfo::from_bytes(&Metainfo::bytes_at(path)?)
+    }
+
+    /// Returns the bytes of a .torrent file of at most [`MAX_TORRENT_FILE`].
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is larger.
+    pub fn bytes_at(path: &Path) -> Result<Vec<u8>, MetainfoError> {
         let mut bytes = Vec::new();
         // One byte more than allowed shows that there is more. Asking for the file's size
         // first would not do: a pipe has none.
@@ -130,7 +123,7 @@ impl Metainfo {
         if bytes.len() as u64 > MAX_TORRENT_FILE {
             return Err(MetainfoError::TooLarge);
         }
-        Metainfo::from_bytes(&bytes)
+        Ok(bytes)
     }
 
     /// Reads the bytes of a .torrent file. Bytes after its dictionary are passed over: some servers
@@ -139,6 +132,18 @@ impl Metainfo {
     /// # Errors
     /// If they are not bencode, or not a torrent.
     pub fn from_bytes(bytes: &[u8]) -> Result<Metainfo, MetainfoError> {
+        Metainfo::from_bytes_by(bytes, |_, info| Info::from_value(info))
+    }
+
+    /// Reads the bytes of a .torrent file of any format. `read` takes the whole dictionary and the
+    /// value of `info`; all else is the same in every format.
+    ///
+    /// # Errors
+    /// If they are not bencode or not a torrent, or `read` fails.
+    pub fn from_bytes_by(
+        bytes: &[u8],
+        read: impl FnOnce(&Value, &Value) -> Result<Info, MetainfoError>,
+    ) -> Result<Metainfo, MetainfoError> {
         let top = decode_prefix(bytes)?;
         if top.dictionary().is_none() {
             return Err(broken("the file", "a dictionary".to_owned(), top.type_name()));
@@ -146,7 +151,7 @@ impl Metainfo {
         // Keep the value, not its pairs: its raw bytes are what gets hashed.
         let info =
             need(&top, "", "info", "a dictionary", |value| value.dictionary().map(|_| value))?;
-        let info = Info::from_value(info)?;
+        let info = read(&top, info)?;
         let mut notes = PassedOver::default();
         // An editor's newline is not worth a note.
         let rest = bytes.get(top.raw.len()..).unwrap_or_default().trim_ascii_end().len();
@@ -200,7 +205,8 @@ pub struct Info {
     pub name: String,
     /// The length of every piece but the last, in bytes.
     pub piece_length: u32,
-    /// The length of all files together, padding included, in bytes.
+    /// The length of all pieces together, in bytes. Padding counts if a piece covers it, as it
+    /// does in a torrent of version 1.
     pub length: u64,
     /// The files in order, one after the other without gaps. A piece may cover
     /// the end of one and the start of the next.
@@ -215,8 +221,10 @@ pub struct Info {
     pub passed_over: Vec<String>,
     /// Recognizes each piece by its hash.
     pub check: Arc<dyn PieceCheck>,
-    /// The number of pieces. All files together have this many, and there is a hash for each.
-    pieces: u32,
+    /// All names that peers may use for the torrent. One of version 1 has one.
+    pub names: Names,
+    /// How the pieces cover the files.
+    shape: Shape,
 }
 
 impl PartialEq for Info {
@@ -252,7 +260,10 @@ impl Info {
 
     /// Reads an info dictionary that has been decoded already. Each key is checked on its own, and
     /// last `pieces` against the files.
-    fn from_value(info: &Value) -> Result<Info, MetainfoError> {
+    ///
+    /// # Errors
+    /// If it is not an info dictionary.
+    pub fn from_value(info: &Value) -> Result<Info, MetainfoError> {
         let mut notes = PassedOver::default();
         check_version(info, &mut notes)?;
         let piece_length =
@@ -279,8 +290,10 @@ impl Info {
             if multi_file { paths::many(info, &mut notes)? } else { paths::one(info, &mut notes)? };
         let length = files.last().map_or(0, |last| last.offset + last.length);
         let pieces = count(hashes.len() as u64, length, piece_length)?;
+        let info_hash = InfoHash::of(info.raw);
         Ok(Info {
-            info_hash: InfoHash::of(info.raw),
+            info_hash,
+            names: info_hash.into(),
             raw: info.raw.to_vec(),
             name,
             piece_length: u32::try_from(piece_length).expect("at most 512 MiB was checked above"),
@@ -293,45 +306,13 @@ impl Info {
                 .is_some_and(|private| private != 0),
             passed_over: notes.into_notes(),
             check: Arc::new(PieceHashes(hashes.as_chunks().0.to_vec())), // a multiple of 20
-            pieces,
+            shape: Shape { pieces, is_aligned: false },
         })
     }
 
-    /// The names that peers may use for the torrent. A torrent of version 1 has one.
+    /// The names that peers may use for the torrent.
     pub fn names(&self) -> Names {
-        self.info_hash.into()
-    }
-
-    /// The number of pieces.
-    pub fn piece_count(&self) -> u32 {
-        self.pieces
-    }
-
-    /// The piece with this number, if there is one: the gate for numbers from the wire.
-    pub fn piece(&self, index: u32) -> Option<PieceIndex> {
-        (index < self.pieces).then_some(PieceIndex(index))
-    }
-
-    /// All pieces in order. The iterator borrows nothing from the [`Info`].
-    pub fn pieces(&self) -> impl Iterator<Item = PieceIndex> + use<> {
-        (0..self.pieces).map(PieceIndex)
-    }
-
-    /// The hash that the piece's content must have: 20 bytes of SHA-1.
-    pub fn piece_hash(&self, piece: PieceIndex) -> &[u8] {
-        self.check.expected(piece)
-    }
-
-    /// Where the piece starts in the whole content, in bytes.
-    pub fn piece_offset(&self, piece: PieceIndex) -> u64 {
-        u64::from(piece.get()) * u64::from(self.piece_length) // in 32 bits, 4 GiB would overflow
-    }
-
-    /// The length of this piece, in bytes: the last one may be shorter.
-    pub fn piece_size(&self, piece: PieceIndex) -> u32 {
-        let left = self.length - self.piece_offset(piece);
-        // If more is left than fits in 32 bits, this is not the last piece.
-        u32::try_from(left).map_or(self.piece_length, |left| left.min(self.piece_length))
+        self.names.clone()
     }
 }
 
@@ -393,4 +374,7 @@ pub enum MetainfoError {
         "this is a version 2 torrent (BEP 52) without a version 1 part: it cannot be downloaded yet"
     )]
     VersionTwo,
+    /// A rule of a format that another stage reads.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
 }

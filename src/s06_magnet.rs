@@ -25,8 +25,8 @@
 //!   slashes there.
 //! * **`+` is a space in `dn` only.** Web forms encode a space that way; in a tracker
 //!   URL or an address it is a plus.
-//! * **Left out:** obeying `so` and `ws`, which are read and shown; downloading by
-//!   `btmh` alone.
+//! * **Left out:** obeying `so` and `ws`, which are read and shown. What to do with `btmh` is the
+//!   subject of stage 23.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
@@ -48,7 +48,7 @@ pub const MAX_NAMED: usize = 100;
 /// checked against the hash alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Magnet {
-    /// `xt=urn:btih:`, the version 1 info hash. Without it nothing can be downloaded yet.
+    /// `xt=urn:btih:`, the version 1 info hash.
     pub info_hash: Option<InfoHash>,
     /// `xt=urn:btmh:`, the version 2 info hash: a SHA-256.
     pub info_hash_v2: Option<[u8; 32]>,
@@ -187,7 +187,11 @@ impl Magnet {
                 32 => base32(text),
                 _ => None,
             };
-            let expected = "40 hex digits or 32 of base32 after urn:btih:";
+            let expected = match text.len() {
+                // A SHA-256: some programs write it here.
+                64 => "urn:btmh:1220 and 64 hex digits for version 2, or urn:btih: and 40",
+                _ => "40 hex digits or 32 of base32 after urn:btih:",
+            };
             let hash = hash.and_then(|bytes| bytes.try_into().ok());
             let hash = InfoHash(hash.ok_or_else(|| value_error("xt", expected, text))?);
             if *self.info_hash.get_or_insert(hash) != hash {
@@ -197,8 +201,8 @@ impl Magnet {
             // A multihash: 0x12 says SHA-256, 0x20 says 32 bytes.
             let hash =
                 text.strip_prefix("1220").and_then(|text| hex::decode(text).ok()?.try_into().ok());
-            let hash = hash
-                .ok_or_else(|| value_error("xt", "1220 and 64 hex digits after urn:btmh:", text))?;
+            let expected = "1220 and 64 hex digits after urn:btmh:";
+            let hash = hash.ok_or_else(|| value_error("xt", expected, text))?;
             if *self.info_hash_v2.get_or_insert(hash) != hash {
                 return Err(MagnetError::SecondTorrent { found: excerpt(text.as_bytes()) });
             }

@@ -182,11 +182,10 @@ pub fn fetch_metadata(
     }
     // Up to here, nothing was believed or used. A wrong hash does not say which metadata piece is
     // wrong; but all came from one peer, and it has lied.
-    if !names.is(&metadata) {
-        let (expected, found) = (names.first(), InfoHash::of(&metadata));
+    if let Some((expected, found)) = names.mismatch(&metadata) {
         return Err(MetadataError::WrongHash { expected, found });
     }
-    Ok(Some(Info::from_bytes(&metadata)?))
+    Ok(Some(names.read(&metadata)?))
 }
 
 /// Copies a metadata piece to its place in the buffer. Joining separate pieces at the end would
@@ -220,7 +219,8 @@ pub(crate) fn offered_size(extensions: &Extensions) -> Result<usize, MetadataErr
 /// |---|---|
 /// | 20, with data for us | returned; a reject is an error |
 /// | 20, any other | the extension it belongs to hears it, and may answer |
-/// | keep-alive, unknown ids | dropped |
+/// | an unknown id | the extensions hear it; one of them may answer |
+/// | keep-alive | dropped |
 /// | everything else: `bitfield`, `have`, `unchoke` | put aside for the download (`defer`) |
 fn next_data(
     connection: &mut Connection,
@@ -239,15 +239,18 @@ fn next_data(
                     return Ok(Some(data));
                 }
                 extensions.hear(payload, &mut answers)?;
-                // What an extension answers is sent at once: the peer may be waiting for it.
-                connection.output.set_deadline(deadline);
-                connection.send_bytes(&std::mem::take(&mut answers))?;
             }
-            Ok(Message::KeepAlive | Message::Unknown { .. }) => {}
+            Ok(message @ Message::Unknown { .. }) => {
+                extensions.hear_plain(&message, &mut answers)?;
+            }
+            Ok(Message::KeepAlive) => {}
             Ok(_) => connection.input.defer()?,
             Err(error) if error.is_timeout() && Instant::now() < deadline => {}
             Err(error) => return Err(error.into()),
         }
+        // What an extension answers is sent at once: the peer may be waiting for it.
+        connection.output.set_deadline(deadline);
+        connection.send_bytes(&std::mem::take(&mut answers))?;
     }
     Ok(None)
 }

@@ -36,6 +36,7 @@ use std::time::Instant;
 
 use thiserror::Error;
 
+use crate::s02_metainfo::piece_check::Judgment;
 use crate::s02_metainfo::{Info, PieceIndex};
 use crate::s05_messages::bitfield::{Bitfield, BitfieldError, SPARE_BITS, has_spare_bits};
 use crate::s05_messages::connection::Connection;
@@ -198,12 +199,18 @@ fn late(error: MessageError, choked: bool, piece: PieceIndex) -> PieceError {
 fn verified(info: &Info, piece: PieceIndex, data: Vec<u8>) -> Result<Vec<u8>, PieceError> {
     let mut hasher = info.check.begin(piece);
     hasher.update(&data);
-    let (expected, found) = (info.piece_hash(piece), hasher.finish());
-    if found == expected {
-        return Ok(data);
+    let found = hasher.finish();
+    match info.check.judge(piece, &found) {
+        Judgment::Right => Ok(data),
+        Judgment::Contradiction => Err(PieceError::Contradiction { piece }),
+        Judgment::Wrong => {
+            let expected = info.piece_hash(piece);
+            // If the torrent has several hashes of a piece, the first one is told.
+            let found = found.get(..expected.len()).unwrap_or(&found);
+            let (expected, found) = (hex::encode(expected), hex::encode(found));
+            Err(PieceError::WrongHash { piece, expected, found })
+        }
     }
-    let (expected, found) = (hex::encode(expected), hex::encode(found));
-    Err(PieceError::WrongHash { piece, expected, found })
 }
 
 /// Copies a block to its place. The buffer grows as blocks arrive, so a torrent
@@ -239,6 +246,11 @@ pub enum PieceError {
     /// All blocks arrived, but together they are not the piece.
     #[error("piece {piece} has the wrong hash: expected {expected}, found {found}")]
     WrongHash { piece: PieceIndex, expected: String, found: String },
+    /// All blocks arrived, and only one of the torrent's hashes of the piece is right.
+    #[error(
+        "piece {piece} fits one of its hashes and not the other: the torrent contradicts itself"
+    )]
+    Contradiction { piece: PieceIndex },
 }
 
 impl From<io::Error> for PieceError {

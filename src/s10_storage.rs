@@ -55,7 +55,8 @@ use std::sync::{Mutex, PoisonError};
 
 use thiserror::Error;
 
-use self::hashing::{hash, hash_pieces};
+pub use self::hashing::judged;
+use self::hashing::{Pieces, hash, hash_pieces, verdict};
 use self::open_files::OpenFiles;
 use self::place::{How, Place};
 use self::seal::Seals;
@@ -308,9 +309,14 @@ pub fn verify(
 ) -> Result<Bitfield, StorageError> {
     // Locked once for each piece: next to hashing it, that costs nothing.
     let right = Mutex::new(Bitfield::new(info.piece_count()));
-    let piece = |index| info.piece(index).expect("there are as many pieces as the length has");
+    let piece = |index| info.piece(index).expect("these are the pieces that there are");
+    let range = |index| {
+        let begin = info.piece_offset(piece(index));
+        begin..begin + u64::from(info.piece_size(piece(index)))
+    };
     let begin = |index| info.check.begin(piece(index));
-    hash_pieces(store, info.length, info.piece_length, stop, checked, &begin, &|index, hash| {
+    let pieces = Pieces { count: info.piece_count(), range: &range, begin: &begin };
+    hash_pieces(store, &pieces, stop, checked, &|index, hash| {
         let verdict = verdict(info, piece(index), hash)?;
         right.lock().unwrap_or_else(PoisonError::into_inner).set(index, verdict);
         Ok(())
@@ -334,19 +340,6 @@ pub fn is_right(
     verdict(info, piece, hash(info.check.begin(piece), store, range, buffer))
 }
 
-/// Whether the hash is right. A missing piece is wrong; one that cannot be read is an error.
-fn verdict(
-    info: &Info,
-    piece: PieceIndex,
-    hash: Result<Vec<u8>, StorageError>,
-) -> Result<bool, StorageError> {
-    match hash {
-        Ok(hash) => Ok(hash == info.piece_hash(piece)),
-        Err(error) if error.is_missing() => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 /// Why content could not be read or written.
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
@@ -366,6 +359,11 @@ pub enum StorageError {
     /// We were told to stop.
     #[error("stopped")]
     Stopped,
+    /// A piece fits one of its hashes, and so cannot fit the other.
+    #[error(
+        "piece {piece} fits one of its hashes and not the other: the torrent contradicts itself"
+    )]
+    Contradiction { piece: PieceIndex },
     /// There is something that must not be overwritten.
     #[error("{path}: exists, and is not {what}")]
     Exists { path: String, what: &'static str },

@@ -39,14 +39,15 @@
 //!
 //! # In three sittings
 //! 1. This file, [`board`] with `search`, and [`claimant`]: which peer gets which piece.
-//! 2. [`lease`]: from blocks to a piece that is right. [`trust`] and [`evidence`], for peers that
-//!    lie, can wait.
+//! 2. [`lease`]: from blocks to a piece that is right. [`trust`], [`evidence`] and `explained`, for
+//!    peers that lie, can wait.
 //! 3. [`rarest`], which finds the rarest piece without looking at all of them (it pays off from
 //!    about 10,000 pieces); `end_game` and [`seats`], for the end of a download.
 
 pub mod board;
 pub mod claimant;
 pub mod evidence;
+mod explained;
 pub mod lease;
 pub mod rarest;
 pub mod seats;

@@ -38,10 +38,11 @@
 //!    is for sources that bring pieces and are no peers.
 //! 3. The end: `patience` and `ending`. And, to be skipped at first reading, what is told to
 //!    whoever watches: `telling`, [`waiting`], [`view`], [`summary`] and [`failure_report`].
-//!    `report.rs` makes sentences of it.
+//!    `report.rs` makes sentences of it. `introduction` is our handshake.
 
 mod ended;
 pub mod failure_report;
+mod introduction;
 mod lobby;
 mod magnet;
 mod patience;
@@ -69,12 +70,9 @@ use self::torrent_loop::{Limits, TorrentLoop};
 use self::waiting::Waiting;
 use crate::s02_metainfo::{Info, Names, PieceIndex};
 use crate::s03_tracker::PeerId;
-use crate::s04_handshake::Handshake;
 use crate::s04_handshake::descriptors::allowed;
 use crate::s04_handshake::transport::{Dial, Hangup};
-use crate::s05_messages::FAST_BIT;
 use crate::s05_messages::bitfield::Bitfield;
-use crate::s07_extension::EXTENSION_BIT;
 use crate::s07_extension::extension::Offer;
 use crate::s08_metadata::Metadata;
 use crate::s10_storage::{StorageError, Store};
@@ -167,9 +165,9 @@ enum SwarmMessage {
     Hand(HandReport),
     /// The last message of a peer's thread: all its leases are back.
     Ended(PeerNumber, SocketAddr, Ended),
-    /// A peer has sent the info dictionary, and its hash is right. Several peers may send it at
-    /// once; the first counts.
-    Metadata(Box<Info>),
+    /// All is known that is needed to check pieces: a peer has sent the info dictionary, and its
+    /// hash is right. Several peers may send it at once; the first counts.
+    Metadata(Arc<Info>),
 }
 
 /// What all threads of a download share. Fixed at the start, but for what is in a lock or is set
@@ -188,9 +186,12 @@ pub(crate) struct Swarm {
     upload_only: bool,
     /// The port that we tell peers to dial; 0 if we do not listen.
     port: u16,
-    /// Set once, by the torrent loop, as soon as the info dictionary is known. Then sessions begin.
+    /// The info dictionary, as soon as a peer has sent it. The hashes of its pieces may not all be
+    /// known then ([`Info::is_whole`]), and no piece is lent before they are.
+    info: OnceLock<Arc<Info>>,
+    /// Set once, by the torrent loop, as soon as the hashes are known too. Then sessions begin.
     torrent: Arc<OnceLock<Arc<Torrent>>>,
-    /// The raw info dictionary, for peers that ask us for it. Set just before `torrent`.
+    /// The raw info dictionary, for peers that ask us for it. Set before `torrent`.
     metadata: Metadata,
     /// What the sources are told.
     signals: Arc<Signals>,
@@ -270,15 +271,6 @@ impl Swarm {
     fn live(&self) -> MutexGuard<'_, HashMap<PeerNumber, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Our handshake at this moment. A client that offers the fast extension must say which pieces
-    /// it has right after the handshake, and without the info dictionary we do not know how many
-    /// pieces there are.
-    fn handshake(&self) -> Handshake {
-        let bits = self.offers.iter().filter_map(|offer| offer.bit()).chain([EXTENSION_BIT]);
-        let ours = bits.fold(Handshake::new(self.names.first(), self.peer_id), Handshake::with_bit);
-        if self.torrent.get().is_some() { ours.with_bit(FAST_BIT) } else { ours }
-    }
 }
 
 /// Downloads a torrent and returns when all of it is verified and stored, or later if
@@ -318,6 +310,7 @@ where
         host: Arc::new(host([plan.download_rate, plan.upload_rate], uploads, messages.clone())),
         upload_only: plan.upload_only,
         port: plan.port,
+        info: OnceLock::new(),
         torrent: Arc::default(),
         metadata: Metadata::default(),
         signals: Arc::default(),
@@ -332,8 +325,9 @@ where
     plan.watch.begin(&swarm);
     let limits =
         Limits { max_peers: budget.places, patience: plan.patience, retry, silence: plan.silence };
+    let later = plan.later_sources;
     let torrent_loop =
-        TorrentLoop::new(swarm, limits, Box::new(prepare), event, (messages, received));
+        TorrentLoop::new((swarm, later), limits, Box::new(prepare), event, (messages, received));
     torrent_loop.run(plan.info, plan.sources, &plan.stop)
 }
 

@@ -127,7 +127,7 @@ enum Way {
     /// so what it says is kept.
     NotYet(Vec<(SocketAddr, Vec<SocketAddr>)>),
     /// The source runs.
-    Open(NamedPeers),
+    Open(Box<NamedPeers>),
 }
 
 impl Gossip {
@@ -248,7 +248,7 @@ impl PeerSource for PexSource {
 
     fn run(self: Box<Self>, mut handle: SourceHandle) -> Result<(), BoxError> {
         let named = handle.named();
-        let way = mem::replace(&mut self.0.book().way, Way::Open(named.clone()));
+        let way = mem::replace(&mut self.0.book().way, Way::Open(Box::new(named.clone())));
         if let Way::NotYet(kept) = way {
             kept.into_iter().for_each(|(peer, addresses)| report(&named, peer, addresses));
         }

@@ -53,6 +53,7 @@ pub mod s18;
 pub mod s19;
 pub mod s20;
 pub mod s21;
+pub mod s24;
 pub mod stream;
 pub mod text;
 mod walk;

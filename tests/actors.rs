@@ -4,6 +4,7 @@
 
 mod actors {
     mod dht;
+    mod version_two;
 }
 
 use piecemeal::actors::line::MAX_MESSAGE;

@@ -29,6 +29,7 @@ mod lab {
     #[cfg(unix)]
     mod tracker_command;
     mod tracker_words;
+    mod trees;
     mod udp_tracker;
     mod waits;
 }

@@ -77,6 +77,8 @@ pub enum Blocks {
     Good,
     /// Of the right length, with wrong bytes.
     Corrupt,
+    /// Wrong bytes in the block that begins here in each piece, and in no other.
+    WrongAt(u32),
     /// One byte more than asked for.
     TooLong,
     /// One byte less than asked for.
@@ -128,6 +130,31 @@ pub enum Metadata {
     OutOfRange,
 }
 
+/// The answers to requests for hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hashes {
+    /// What was asked for, with the proof.
+    Good,
+    /// The first hash has a wrong bit.
+    WrongHash,
+    /// The same, but the first part of a layer is right.
+    WrongLater,
+    /// One hash less than asked for.
+    TooShort,
+    /// One hash more than asked for.
+    TooLong,
+    /// Wrong hashes, said to be those of another file, before each answer.
+    OtherRoot,
+    /// Wrong hashes, said to be others of the same file, before each answer.
+    OtherRange,
+    /// The requests of a moment, last one first.
+    Backwards,
+    /// A reject for each request.
+    Reject,
+    /// No answer.
+    Silent,
+}
+
 /// The whole behavior of a fake peer. The default is a good seeder.
 #[derive(Clone)]
 pub struct Plan {
@@ -159,6 +186,8 @@ pub struct Plan {
     pub metadata_id: u8,
     /// The answers to requests for metadata.
     pub metadata: Metadata,
+    /// The answers to requests for hashes, if the torrent has trees.
+    pub hashes: Hashes,
     /// When it unchokes the client.
     pub unchoke: Unchoke,
     /// The answers to requests for blocks.
@@ -198,6 +227,7 @@ impl Plan {
             greets: None,
             metadata_id: 3,
             metadata: Metadata::Good,
+            hashes: Hashes::Good,
             unchoke: Unchoke::OnInterest,
             blocks: Blocks::Good,
             noise: false,
@@ -251,6 +281,12 @@ impl Plan {
     /// Answers requests for metadata like this.
     pub fn metadata(mut self, metadata: Metadata) -> Plan {
         self.metadata = metadata;
+        self
+    }
+
+    /// Answers requests for hashes like this.
+    pub fn hashes(mut self, hashes: Hashes) -> Plan {
+        self.hashes = hashes;
         self
     }
 

@@ -10,6 +10,7 @@ use super::line::Line;
 use super::peer_plan::{After, Greeting, Metadata, PAUSE, Plan, Unchoke};
 use super::recording::Recording;
 use super::talk::{Heard, Talk};
+use super::tree::Asked;
 use super::twists::noise;
 use super::wire;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,6 +21,8 @@ use std::time::{Duration, Instant};
 
 /// The time between two looks at what else there is to do.
 const LOOK: Duration = Duration::from_millis(15);
+/// The shortest wait for something that may be there.
+const MOMENT: Duration = Duration::from_millis(1);
 /// A client that takes no byte for this long is given up.
 const STALL: Duration = Duration::from_secs(2);
 /// The most bytes of all talks of a peer that are kept, and the most that wait for an answer.
@@ -87,6 +90,8 @@ pub(super) struct Talker<'a> {
     theirs: [u8; 8],
     /// The client's peer id.
     client: [u8; 20],
+    /// The torrent's name on this connection.
+    name: [u8; 20],
     /// Messages that wait for an answer.
     pending: VecDeque<Heard>,
     /// Bytes in them.
@@ -108,6 +113,8 @@ pub(super) struct Talker<'a> {
 struct Held {
     /// Those that `Blocks::Backwards` collects.
     backwards: Vec<(u32, u32, u32)>,
+    /// Those that `Hashes::Backwards` collects, and when the last of them came.
+    hashes: Vec<(Asked, Instant)>,
     /// Those that a plan's `hold_until` holds back.
     first: Vec<(u32, u32, u32)>,
     /// When the first of these came.
@@ -131,6 +138,7 @@ impl<'a> Talker<'a> {
             talk,
             theirs: [0; 8],
             client: [0; 20],
+            name: shared.plan.torrent.info_hash,
             pending: VecDeque::new(),
             pending_bytes: 0,
             held: Held::default(),
@@ -167,7 +175,7 @@ impl<'a> Talker<'a> {
         }
         self.open()?;
         loop {
-            let quiet = !self.hear()?;
+            let quiet = !self.hear(LOOK)?;
             if self.plan.gate.as_ref().is_some_and(|gate| !gate.is_open()) {
                 continue;
             }
@@ -179,6 +187,10 @@ impl<'a> Talker<'a> {
                 self.pending_bytes -= message.payload.len();
                 if !self.mute {
                     self.answer(&message)?;
+                }
+                // Who is slow hears meanwhile what is canceled, and what has no need to wait.
+                if !self.plan.pace.is_zero() {
+                    self.hear(MOMENT)?;
                 }
             }
             self.let_go(quiet)?;
@@ -202,17 +214,17 @@ impl<'a> Talker<'a> {
 
     fn greet(&mut self) -> io::Result<()> {
         let plan = self.plan;
-        let hello = |client| plan.handshake(plan.reserved(), client);
+        let hello = |name, client| plan.handshake(name, plan.reserved(), client);
         match &plan.greeting {
             Greeting::Eager => {
-                self.send(&hello(self.client))?;
+                self.send(&hello(self.name, self.client))?;
                 return self.read_handshake();
             }
             Greeting::Silent => {
                 self.mischief();
                 return self.hold();
             }
-            Greeting::Drip => return self.drip(&hello(self.client)),
+            Greeting::Drip => return self.drip(&hello(self.name, self.client)),
             Greeting::Says(raw) => {
                 // The client may hang up before it has taken all of it.
                 let written = self.send(raw);
@@ -227,7 +239,7 @@ impl<'a> Talker<'a> {
             Greeting::Proper | Greeting::WrongInfoHash | Greeting::Half | Greeting::Echo => {}
         }
         self.read_handshake()?;
-        self.send(&hello(self.client))?;
+        self.send(&hello(self.name, self.client))?;
         if plan.greeting == Greeting::Proper {
             return Ok(());
         }
@@ -249,12 +261,25 @@ impl<'a> Talker<'a> {
         let hello: Vec<u8> = self.line.input().drain(..wire::HANDSHAKE).collect();
         self.theirs.copy_from_slice(&hello[20..28]);
         self.client.copy_from_slice(&hello[48..]);
-        let torrent = self.plan.torrent.info_hash;
-        if &hello[..20] != b"\x13BitTorrent protocol" || hello[28..48] != torrent {
-            Err(done())
-        } else {
-            Ok(())
+        let torrent = &self.plan.torrent;
+        let second = torrent.version_two.as_ref().map(|two| two.short());
+        let is_ours =
+            hello[28..48] == torrent.info_hash || second.is_some_and(|s| hello[28..48] == s);
+        if &hello[..20] != b"\x13BitTorrent protocol" || !is_ours {
+            return Err(done());
         }
+        // BEP 52: whoever sets the bit may be answered by the other name.
+        let upgrades =
+            hello[28..48] != torrent.info_hash || self.theirs[7] & wire::UPGRADE_BIT != 0;
+        if let Some(second) = second.filter(|_| upgrades) {
+            self.name = second;
+        }
+        Ok(())
+    }
+
+    /// Whether this is a connection of version 2.
+    fn is_version_two(&self) -> bool {
+        self.plan.torrent.version_two.as_ref().is_some_and(|two| two.short() == self.name)
     }
 
     /// The messages that come unasked.
@@ -301,9 +326,9 @@ impl<'a> Talker<'a> {
     }
 
     /// Reads what is there, and records its messages with what we had sent until
-    /// then. False if nothing came for a moment.
-    fn hear(&mut self) -> io::Result<bool> {
-        let came = self.line.fill(LOOK)?;
+    /// then. False if nothing came within this time.
+    fn hear(&mut self, time: Duration) -> io::Result<bool> {
+        let came = self.line.fill(time)?;
         while let Some(body) = self.line.next_message() {
             let heard = Heard {
                 id: body.first().copied(),
@@ -314,23 +339,40 @@ impl<'a> Talker<'a> {
             if self.shared.may_keep(OVERHEAD + heard.payload.len()) {
                 jitter::lock(self.talk).messages.push(heard.clone());
             }
-            // Nothing else has an answer.
-            if matches!(
-                heard.id,
-                Some(wire::INTERESTED | wire::REQUEST | wire::CANCEL | wire::EXTENDED)
-            ) {
-                self.pending_bytes += heard.payload.len();
-                self.pending.push_back(heard);
-            }
+            self.queue(heard);
         }
         let waiting = self.pending_bytes + self.pending.len() * OVERHEAD;
         if waiting > MAX_KEPT { Err(done()) } else { Ok(came) }
     }
 
+    /// Keeps a message that has an answer. Hashes need not wait for blocks.
+    fn queue(&mut self, heard: Heard) {
+        let bytes = heard.payload.len();
+        match heard.id {
+            Some(wire::INTERESTED | wire::REQUEST | wire::EXTENDED) => {
+                self.pending.push_back(heard)
+            }
+            Some(wire::HASH_REQUEST) => self.pending.push_front(heard),
+            Some(wire::CANCEL) => {
+                // Who is slow has not given it yet.
+                if !self.plan.pace.is_zero() {
+                    let before = self.pending.len();
+                    let is_it =
+                        |one: &Heard| one.id == Some(wire::REQUEST) && one.payload == heard.payload;
+                    self.pending.retain(|one| !is_it(one));
+                    self.pending_bytes -= (before - self.pending.len()) * bytes;
+                }
+                self.pending.push_back(heard);
+            }
+            _ => return,
+        }
+        self.pending_bytes += bytes;
+    }
+
     /// Reads without answering until the client goes away.
     fn hold(&mut self) -> io::Result<()> {
         loop {
-            self.hear()?;
+            self.hear(LOOK)?;
             self.pending.clear();
             self.pending_bytes = 0;
         }

@@ -2,10 +2,12 @@
 //! magnet link for it.
 
 use super::bencode::{bytes, dict, int, list};
+use super::tree::VersionTwo;
 use super::wire::percent_encoded;
 use sha1::{Digest, Sha1};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Bytes that look random and are the same every time.
 pub fn content(length: usize, seed: u32) -> Vec<u8> {
@@ -23,12 +25,16 @@ pub fn content(length: usize, seed: u32) -> Vec<u8> {
 pub struct Torrent {
     /// The info dictionary, over which the hash is taken.
     pub info: Vec<u8>,
-    /// The SHA-1 of the info dictionary.
+    /// The SHA-1 of the info dictionary, or the start of its SHA-256 if it is version 2 only.
     pub info_hash: [u8; 20],
     /// All files, one after the other, padding included.
     pub content: Vec<u8>,
     /// The length of each piece but the last.
     pub piece_length: usize,
+    /// What there is more in version 2.
+    pub version_two: Option<Arc<VersionTwo>>,
+    /// The piece layers, encoded; none in version 1.
+    pub layers: Vec<u8>,
 }
 
 /// How to make a torrent.
@@ -123,7 +129,8 @@ impl Recipe {
 impl Torrent {
     /// A torrent of this info dictionary, which need not be a good one.
     pub fn of_info(info: Vec<u8>, content: Vec<u8>, piece_length: usize) -> Torrent {
-        Torrent { info_hash: sha1(&info), info, content, piece_length }
+        let (info_hash, version_two, layers) = (sha1(&info), None, Vec::new());
+        Torrent { info_hash, info, content, piece_length, version_two, layers }
     }
 
     /// One file `sample.bin` of five pieces, two blocks each, the last one short.
@@ -138,6 +145,9 @@ impl Torrent {
 
     /// The number of pieces.
     pub fn pieces(&self) -> usize {
+        if let Some(two) = &self.version_two {
+            return two.pieces;
+        }
         self.content.len().div_ceil(self.piece_length.max(1))
     }
 
@@ -155,10 +165,11 @@ impl Torrent {
 
     /// The bytes of a .torrent file with this tracker, or with none.
     pub fn file(&self, announce: Option<&str>) -> Vec<u8> {
-        match announce {
-            Some(url) => dict(&[("announce", bytes(url)), ("info", self.info.clone())]),
-            None => dict(&[("info", self.info.clone())]),
-        }
+        let announce = announce.map(|url| ("announce", bytes(url)));
+        let layers = Some(&self.layers).filter(|layers| !layers.is_empty());
+        let layers = layers.map(|layers| ("piece layers", layers.clone()));
+        let info = Some(("info", self.info.clone()));
+        dict(&[announce, info, layers].into_iter().flatten().collect::<Vec<_>>())
     }
 
     /// Writes the .torrent file into a folder.
@@ -173,7 +184,15 @@ impl Torrent {
 
     /// A magnet link with these trackers.
     pub fn magnet(&self, trackers: &[&str]) -> String {
-        let mut link = format!("magnet:?xt=urn:btih:{}", self.hex());
+        let mut topics = Vec::new();
+        if self.version_two.as_ref().is_none_or(|two| two.hybrid) {
+            topics.push(format!("xt=urn:btih:{}", self.hex()));
+        }
+        if let Some(two) = &self.version_two {
+            let name: String = two.name.iter().map(|byte| format!("{byte:02x}")).collect();
+            topics.push(format!("xt=urn:btmh:1220{name}"));
+        }
+        let mut link = format!("magnet:?{}", topics.join("&"));
         for url in trackers {
             link += "&tr=";
             link += &percent_encoded(url.as_bytes());

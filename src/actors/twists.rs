@@ -4,7 +4,8 @@
 //! lab, says the same wrong bytes.
 
 use super::bencode::{dict, int};
-use super::peer_plan::{Blocks, Greeting, Metadata, Order, Plan};
+use super::peer_plan::{Blocks, Greeting, Hashes, Metadata, Order, Plan};
+use super::tree::{Asked, Hash};
 use super::wire;
 
 /// The number of bytes of half a handshake.
@@ -13,9 +14,10 @@ const HALF: usize = 30;
 const UNASKED: [u8; 100] = [0xAA; 100];
 
 impl Plan {
-    /// The handshake with these reserved bytes, for the client with this peer id.
-    pub fn handshake(&self, reserved: [u8; 8], client: [u8; 20]) -> Vec<u8> {
-        let (right, ours) = (self.torrent.info_hash, self.peer_id);
+    /// The handshake with these reserved bytes, for the client with this peer id. `right` is the
+    /// torrent's name, or one of them.
+    pub fn handshake(&self, right: [u8; 20], reserved: [u8; 8], client: [u8; 20]) -> Vec<u8> {
+        let ours = self.peer_id;
         match self.greeting {
             Greeting::WrongInfoHash => wire::handshake(reserved, *b"another torrent's !!", ours),
             Greeting::Echo => wire::handshake(reserved, right, client),
@@ -61,12 +63,18 @@ impl Plan {
     }
 }
 
+/// Bytes of which none is right.
+fn flipped(block: &[u8]) -> Vec<u8> {
+    block.iter().map(|byte| !byte).collect()
+}
+
 impl Blocks {
     /// The messages that answer a request, of which this is the right block.
     pub fn messages(&self, piece: u32, begin: u32, block: &[u8]) -> Vec<Vec<u8>> {
         let with = |block: &[u8]| wire::block(piece, begin, block);
         match self {
-            Blocks::Corrupt => vec![with(&block.iter().map(|byte| !byte).collect::<Vec<u8>>())],
+            Blocks::Corrupt => vec![with(&flipped(block))],
+            Blocks::WrongAt(at) if *at == begin => vec![with(&flipped(block))],
             Blocks::TooLong => vec![with(&[block, &[0]].concat())],
             Blocks::TooShort => vec![with(block.split_last().map_or(block, |(_, short)| short))],
             Blocks::Unasked => {
@@ -102,6 +110,39 @@ impl Metadata {
             Metadata::Good | Metadata::None | Metadata::Size(_) => [head(piece), data].concat(),
         };
         Some(answer)
+    }
+}
+
+impl Hashes {
+    /// The messages that answer a request, to which these are the right hashes; `None` if there are
+    /// none.
+    pub fn messages(self, asked: &Asked, right: Option<Vec<Hash>>) -> Vec<Vec<u8>> {
+        let Some(mut hashes) = right else { return vec![asked.reject()] };
+        match self {
+            Hashes::Silent => return Vec::new(),
+            Hashes::Reject => return vec![asked.reject()],
+            Hashes::WrongHash => flip(hashes.first_mut()),
+            Hashes::WrongLater if asked.index > 0 => flip(hashes.first_mut()),
+            Hashes::TooShort => drop(hashes.pop()),
+            Hashes::TooLong => hashes.push([0x55; 32]),
+            Hashes::OtherRoot => {
+                let other = Asked { root: [0x55; 32], ..*asked };
+                return vec![other.hashes(&vec![[0x33; 32]; hashes.len()]), asked.hashes(&hashes)];
+            }
+            Hashes::OtherRange => {
+                let other = Asked { index: asked.index.wrapping_add(asked.length), ..*asked };
+                return vec![other.hashes(&vec![[0x33; 32]; hashes.len()]), asked.hashes(&hashes)];
+            }
+            Hashes::Good | Hashes::WrongLater | Hashes::Backwards => {}
+        }
+        vec![asked.hashes(&hashes)]
+    }
+}
+
+/// Makes one bit of a hash wrong.
+fn flip(hash: Option<&mut Hash>) {
+    if let Some(byte) = hash.and_then(|hash| hash.first_mut()) {
+        *byte ^= 1;
     }
 }
 

@@ -28,11 +28,20 @@ pub const REJECT: u8 = 16;
 pub const ALLOWED_FAST: u8 = 17;
 /// A message of the extension protocol.
 pub const EXTENDED: u8 = 20;
+/// Version 2: "Send me these hashes."
+pub const HASH_REQUEST: u8 = 21;
+/// Version 2: hashes.
+pub const HASHES: u8 = 22;
+/// Version 2: "You do not get these hashes."
+pub const HASH_REJECT: u8 = 23;
 
 /// Reserved byte 5: the extension protocol (BEP 10).
 pub const EXTENSION_BIT: u8 = 0x10;
 /// Reserved byte 7: the fast extension (BEP 6).
 pub const FAST_BIT: u8 = 0x04;
+
+/// Reserved byte 7: the torrent has a name of version 2, too (BEP 52).
+pub const UPGRADE_BIT: u8 = 0x10;
 
 /// The length of a handshake.
 pub const HANDSHAKE: usize = 68;

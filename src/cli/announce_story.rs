@@ -91,7 +91,7 @@ fn start_all(
 ) -> (Arc<Signals>, Receiver<(usize, SourceReport)>) {
     let (signals, counters) = (Arc::<Signals>::default(), Arc::<Counters>::default());
     counters.left.store(left, Ordering::Relaxed);
-    let ours = Handshake::new(we.info_hash, we.peer_id);
+    let ours = Handshake::new(we.names.first(), we.peer_id);
     let (sender, reports) = mpsc::channel();
     for (number, source) in sources.into_iter().enumerate() {
         let sender = sender.clone();
@@ -99,7 +99,7 @@ fn start_all(
             signals: Arc::clone(&signals),
             counters: Arc::clone(&counters),
             handshake: Arc::new(move || ours),
-            names: we.info_hash.into(),
+            names: we.names.clone(),
             max_handshakes: 0, // we only say that we listen
             report: Arc::new(move |report| sender.send((number, report)).is_ok()),
             hands: None, // nothing is downloaded

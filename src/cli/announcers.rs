@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use piecemeal::s02_metainfo::InfoHash;
+use piecemeal::s02_metainfo::{InfoHash, Names};
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s03_tracker::reach::first_urls;
 use piecemeal::s13_peer_sources::announcer::Announcer;
@@ -15,8 +15,10 @@ use super::failure::Failure;
 use super::find_peers::{tell_asking, trackers};
 
 /// What an announce says of us.
+#[derive(Clone)]
 pub struct Ourselves {
-    pub info_hash: InfoHash,
+    /// The torrent. Each name that it has is announced, as if it were a torrent of its own.
+    pub names: Names,
     pub peer_id: PeerId,
     /// Where we listen; 0 if we do not.
     pub port: u16,
@@ -26,20 +28,23 @@ pub struct Ourselves {
     pub retry: Duration,
 }
 
-/// Makes an announcer for each tier.
+/// Makes an announcer for each tier and each name.
 pub fn announcers(
     tiers: Vec<Vec<String>>,
     we: &Ourselves,
     options: &Options,
 ) -> Vec<Box<dyn PeerSource>> {
     let trackers = trackers();
-    let announcer = |urls: Vec<String>| {
+    let (peer_id, retry, port) = (we.peer_id, we.retry, we.port);
+    let of_tier = |urls: Vec<String>| {
         tell_asking(&urls, we.gives, options.narrator());
-        let announcer =
-            Announcer::new(urls, Arc::clone(&trackers), we.info_hash, we.peer_id, we.retry);
-        Box::new(announcer.at_port(we.port)) as Box<dyn PeerSource>
+        let announcer = |name: InfoHash| -> Box<dyn PeerSource> {
+            let (urls, trackers) = (urls.clone(), Arc::clone(&trackers));
+            Box::new(Announcer::new(urls, trackers, name, peer_id, retry).at_port(port))
+        };
+        we.names.all().map(announcer).collect::<Vec<_>>()
     };
-    first_urls(tiers).map(announcer).collect()
+    first_urls(tiers).flat_map(of_tier).collect()
 }
 
 /// What to say when there is none.

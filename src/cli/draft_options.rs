@@ -1,12 +1,17 @@
 //! Options for what goes into a torrent besides its content, and why none was made. (stage 10)
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use piecemeal::s02_metainfo::MAX_PIECE_LENGTH;
-use piecemeal::s10_storage::create::Draft;
+use piecemeal::s10_storage::create::{Content, CreateError, Created, Draft};
 
 use super::size::size;
+
+/// Makes a torrent, as [`Content::torrent`] does.
+pub type Make =
+    fn(&Content, &Draft, &AtomicBool, &(dyn Fn(u64) + Sync)) -> Result<Created, CreateError>;
 
 /// Options of `create`.
 #[derive(clap::Args)]

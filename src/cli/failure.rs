@@ -17,6 +17,8 @@ pub mod s19;
 mod s20;
 mod s21;
 mod s22;
+mod s23;
+mod s24;
 pub mod trace;
 
 use std::borrow::Cow;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use piecemeal::s02_metainfo::{Info, InfoHash};
+use piecemeal::s02_metainfo::{Info, Names};
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s07_extension::{Extensions, exchange_extensions};
 use piecemeal::s08_metadata::{UtMetadata, fetch_metadata};
@@ -14,7 +14,7 @@ use super::screen::narrator::Narrator;
 /// Exchanges extension handshakes and fetches the info dictionary. The connection stays usable.
 pub fn info_from(
     connection: &mut Connection,
-    info_hash: InfoHash,
+    names: &Names,
     deadline: Instant,
     say: Narrator,
 ) -> Result<Info, Failure> {
@@ -29,8 +29,7 @@ pub fn info_from(
             "asking {peer} for the info dictionary, in pieces of 16 KiB: a link has only its hash"
         ),
     );
-    let names = info_hash.into();
-    let info = fetch_metadata(connection, &mut extensions, &names, deadline, &|| false)?;
+    let info = fetch_metadata(connection, &mut extensions, names, deadline, &|| false)?;
     say.say(8, "the SHA-1 of what came is the info hash of the link, so it is genuine");
     connection.input.replay();
     let info = info.expect("a fetch that is never cancelled returns the info dictionary");

@@ -346,6 +346,6 @@ fn described(dots: &BTreeMap<SocketAddr, Dot>) -> String {
 }
 
 /// Returns text for a drawing: what would begin a mark is written as a name.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -16,6 +16,7 @@ use super::exit_codes::NO_PEER;
 use super::failure::Failure;
 use super::failure::s06::mend;
 use super::find_peers::{Search, given, search};
+use super::magnet_link::names;
 use super::screen::narrator::Narrator;
 
 /// Starts the search for peers of a magnet link; also returns the handshake for them.
@@ -24,7 +25,7 @@ pub fn start(
     options: &Options,
     deadline: Instant,
 ) -> Result<(Handshake, Search), Failure> {
-    let ours = Handshake::new(magnet.need_info_hash()?, PeerId::random()).with_bit(EXTENSION_BIT);
+    let ours = Handshake::new(names(magnet)?.first(), PeerId::random()).with_bit(EXTENSION_BIT);
     need_somebody(magnet, options)?;
     let say = options.narrator();
     tell_link(magnet, ours.info_hash, say);

@@ -43,6 +43,8 @@ pub const PAGES: &[Page] = &[
     page!("20-lsd"),           // s20_lsd is plugged in
     page!("21-dht-lookup"),    // s21_dht_lookup is plugged in
     page!("22-dht-node"),      // s22_dht_node is plugged in
+    page!("23-v2"),            // s23_v2 is plugged in
+    page!("24-hash-transfer"), // s24_hash_transfer is plugged in
     page!("reading-a-trace"),  // trace is plugged in
     page!("teaching"),         // grade is plugged in
     page!("a-swarm-in-class"), // lab is plugged in

@@ -10,10 +10,18 @@ use super::Options;
 use super::exit_codes::USAGE;
 use super::failure::Failure;
 
+/// A way to read a .torrent file.
+type Read = fn(&Path) -> Result<Metainfo, MetainfoError>;
+
 /// Reads a .torrent file.
 pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
     let shown = torrent.to_string_lossy();
-    let metainfo = Metainfo::read(torrent).map_err(|error| match &error {
+    // The first of them reads all that the others do.
+    let readers: &[Read] = &[
+        piecemeal::s23_v2::read, // s23_v2 is plugged in
+        Metainfo::read,          // version 1
+    ];
+    let metainfo = readers[0](torrent).map_err(|error| match &error {
         MetainfoError::Io(_) => {
             something_else(&shown).unwrap_or_else(|| Failure::from(error).about(&shown))
         }

@@ -9,7 +9,7 @@ use crate::cli::announce_story::tell;
 use crate::cli::announcers::{Ourselves, announcers, no_tracker};
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::interrupt;
-use crate::cli::magnet_link::read;
+use crate::cli::magnet_link::{names, read};
 use crate::cli::magnet_peers::tell_link;
 use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
@@ -34,21 +34,21 @@ impl Args {
         let stop = interrupt()?;
         let link =
             self.torrent.to_str().filter(|text| text.to_ascii_lowercase().starts_with("magnet:"));
-        let (info_hash, length, tiers) = if let Some(link) = link {
+        let (torrent, length, tiers) = if let Some(link) = link {
             let magnet = read(link, options)?;
-            let info_hash = magnet.need_info_hash()?;
-            tell_link(&magnet, info_hash, options.narrator());
+            let torrent = names(&magnet)?;
+            tell_link(&magnet, torrent.first(), options.narrator());
             // Nobody knows the length yet, so 1 byte is missing: enough to be no seed.
-            (info_hash, 1, magnet.trackers.into_iter().map(|url| vec![url]).collect())
+            (torrent, 1, magnet.trackers.into_iter().map(|url| vec![url]).collect())
         } else {
             let metainfo = open(&self.torrent, options)?;
-            (metainfo.info.info_hash, metainfo.info.length, metainfo.tiers)
+            (metainfo.info.names(), metainfo.info.length, metainfo.tiers)
         };
         // A second chance while there is time for one, but no flood of requests.
         let retry = options.timeout.map_or(Duration::MAX, |time| time / 4);
         let retry = retry.clamp(Duration::from_millis(500), Duration::from_secs(15));
         let we = Ourselves {
-            info_hash,
+            names: torrent,
             peer_id: PeerId::random(),
             port: self.port,
             gives: self.seed,

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use piecemeal::s01_bencode::{counted, printable};
-use piecemeal::s06_magnet::Magnet;
+use piecemeal::s01_bencode::counted;
 use piecemeal::s10_storage::create::{Content, Draft};
-use serde_json::json;
 
-use crate::cli::draft_options::DraftOptions;
+use crate::cli::created_torrent::describe;
+use crate::cli::draft_options::{DraftOptions, Make};
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::interrupt;
 use crate::cli::screen::progress::Progress;
@@ -16,7 +15,7 @@ use crate::cli::{Answer, Options};
 /// Make a .torrent of a file or a folder (stage 10)
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  piecemeal create -o new.torrent --announce http://127.0.0.1:6969/announce \\\n    lab/original/album"
+    after_help = "Example:\n  piecemeal create --announce http://127.0.0.1:6969/announce lab/original/album"
 )]
 pub struct Args {
     /// Where to write it [default: NAME.torrent, here]
@@ -30,6 +29,8 @@ pub struct Args {
     name: Option<String>,
     #[command(flatten)]
     draft: DraftOptions,
+    #[command(flatten)] // new_version is plugged in
+    version: crate::cli::new_version::VersionOptions, // new_version is plugged in
     /// The file or folder
     path: PathBuf,
 }
@@ -46,27 +47,11 @@ impl Args {
         let what = format!("hashing {all} in pieces: a downloader can check each one");
         options.narrator().say(10, what);
         let draft = Draft::from(self.draft);
-        let created =
-            content.torrent(&draft, &*interrupt()?, &|bytes| drop(progress.set(bytes)))?;
+        let make: Make = Content::torrent;
+        let make = self.version.maker(make); // new_version is plugged in
+        let created = make(&content, &draft, &*interrupt()?, &|bytes| drop(progress.set(bytes)))?;
         progress.clear();
         created.write(&output, self.force)?;
-
-        let info = &created.metainfo.info;
-        let (info_hash, shown) = (info.info_hash, output.to_string_lossy());
-        let trackers = created.metainfo.trackers().map(str::to_owned).collect();
-        let magnet = Magnet {
-            info_hash: Some(info_hash),
-            name: Some(info.name.clone()),
-            trackers,
-            web_seeds: draft.web_seeds,
-            ..Magnet::default()
-        };
-        let text =
-            format!("Info Hash: {info_hash}\nMagnet: {magnet}\nCreated {}.", printable(&shown));
-        let json = json!({
-            "info_hash": info_hash.to_string(), "magnet": magnet.to_string(), "output": shown, "pieces": info.piece_count(),
-            "piece_length": info.piece_length, "length": info.length, "files": content.files.len(),
-        });
-        Ok(Answer { text, json })
+        Ok(describe(&created, draft.web_seeds, &output))
     }
 }

@@ -44,10 +44,18 @@ pub fn add_sources(plan: &mut Plan, named: Named, options: &Options) {
     crate::cli::tracing::dial(&mut plan.dial); // plugged in
     let (info_hash, retry) = (plan.names.first(), plan.retry());
     let Plan { peer_id, port, upload_only: gives, .. } = *plan;
-    let we = Ourselves { info_hash, peer_id, port, gives, retry };
+    let we = Ourselves { names: plan.names.clone(), peer_id, port, gives, retry };
     options.discovery.plug(plan, &named, options); // discovery is plugged in
+    piecemeal::s24_hash_transfer::plug(plan); // plugged in
     let Named { tiers, linked, .. } = named;
-    plan.sources.extend(announcers(tiers, &we, options));
+    plan.sources.extend(announcers(tiers.clone(), &we, options));
+    if plan.info.is_none() {
+        let options = options.clone();
+        // A link may lack a name, which comes with the info dictionary.
+        plan.later_sources = Box::new(move |name| {
+            announcers(tiers.clone(), &Ourselves { names: name.into(), ..we.clone() }, &options)
+        });
+    }
     let given: Vec<String> = options.peers.clone();
     given.iter().chain(&linked).for_each(|address| tell_given(address, options.narrator()));
     plan.sources.extend(given.into_iter().map(|address| Box::new(Given(address)) as _));

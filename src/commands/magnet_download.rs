@@ -5,7 +5,7 @@ use piecemeal::s15_swarm::Plan;
 
 use super::download::add_sources;
 use crate::cli::failure::Failure;
-use crate::cli::magnet_link::read;
+use crate::cli::magnet_link::{names, read};
 use crate::cli::magnet_peers::tell_link;
 use crate::cli::named::Named;
 use crate::cli::run_download::{DownloadOptions, need_sources, run_download};
@@ -31,7 +31,7 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let magnet = read(&self.magnet, options)?;
-        let mut plan = Plan::new(magnet.need_info_hash()?, None, PeerId::random());
+        let mut plan = Plan::new(names(&magnet)?, None, PeerId::random());
         tell_link(&magnet, plan.names.first(), options.narrator());
         self.uploads.plug(&mut plan, options)?; // upload_options is plugged in
         let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();

@@ -7,7 +7,7 @@ use piecemeal::s05_messages::connection::Connection;
 use crate::cli::ask_peers::dial;
 use crate::cli::failure::Failure;
 use crate::cli::info_from::info_from;
-use crate::cli::magnet_link::read;
+use crate::cli::magnet_link::{names, read};
 use crate::cli::magnet_peers::start;
 use crate::cli::piece_file::{fetch_from, piece_of, save};
 use crate::cli::{Answer, Options};
@@ -37,11 +37,11 @@ impl Args {
         let deadline = options.deadline();
         crate::cli::tracing::keep_apart(&self.output, options)?; // plugged in
         let magnet = read(&self.magnet, options)?;
-        let (ours, search) = start(&magnet, options, deadline)?;
+        let (names, (ours, search)) = (names(&magnet)?, start(&magnet, options, deadline)?);
         let say = options.narrator();
         let (piece, data) = search.ask(deadline, move |peer| {
             let mut connection = Connection::open(&*dial(), peer, &ours, deadline)?;
-            let info = info_from(&mut connection, ours.info_hash, deadline, say)?;
+            let info = info_from(&mut connection, &names, deadline, say)?;
             // The same connection continues: messages that came during the fetch are read now.
             let piece = piece_of(&info, self.index)?;
             Ok((piece, fetch_from(&mut connection, &info, piece, deadline, say)?))

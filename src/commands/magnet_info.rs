@@ -5,7 +5,7 @@ use piecemeal::s05_messages::connection::Connection;
 use crate::cli::ask_peers::dial;
 use crate::cli::failure::Failure;
 use crate::cli::info_from::info_from;
-use crate::cli::magnet_link::read;
+use crate::cli::magnet_link::{names, read};
 use crate::cli::magnet_peers::start;
 use crate::cli::torrent_file::tell_passed_over;
 use crate::cli::torrent_text::describe;
@@ -26,11 +26,11 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let deadline = options.deadline();
         let magnet = read(&self.magnet, options)?;
-        let (ours, search) = start(&magnet, options, deadline)?;
+        let (names, (ours, search)) = (names(&magnet)?, start(&magnet, options, deadline)?);
         let say = options.narrator();
         let info = search.ask(deadline, move |peer| {
             let mut connection = Connection::open(&*dial(), peer, &ours, deadline)?;
-            info_from(&mut connection, ours.info_hash, deadline, say)
+            info_from(&mut connection, &names, deadline, say)
         })?;
         tell_passed_over("the info dictionary", &info.passed_over, options);
         describe(&info, magnet.trackers.iter().map(String::as_str), options)

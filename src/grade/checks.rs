@@ -21,12 +21,14 @@ mod s19;
 mod s20;
 mod s21;
 mod s22;
+mod s23;
+mod s24;
 mod trackers;
 
 use super::check::Check;
 
 /// The checks of each stage.
-const STAGES: [&[Check]; 20] = [
+const STAGES: [&[Check]; 22] = [
     s01::CHECKS,
     s02::CHECKS,
     s03::CHECKS,
@@ -47,6 +49,8 @@ const STAGES: [&[Check]; 20] = [
     s20::CHECKS,
     s21::CHECKS,
     s22::CHECKS,
+    s23::CHECKS,
+    s24::CHECKS,
 ];
 
 /// Returns all checks, in order.

@@ -18,8 +18,9 @@ use crate::actors::recording::{Recording, Way};
 use crate::actors::torrent::Torrent;
 use crate::lab::content::Content;
 use crate::lab::hints::{WrongHashes, wrong_hashes};
-use crate::s02_metainfo::{Info, InfoHash};
+use crate::s02_metainfo::InfoHash;
 use crate::s04_handshake::HANDSHAKE_LENGTH;
+use crate::s23_v2;
 use crate::trace::Object;
 
 /// The most connections that are looked at. A client that makes more is in a loop.
@@ -43,11 +44,11 @@ impl Known {
         if self.contents.iter().any(|content| content.info_hash() == hash) {
             return;
         }
-        let Ok(info) = Info::from_bytes(&torrent.info) else { return };
+        let Ok(info) = s23_v2::info_from_bytes(&torrent.info) else { return };
         // The rules need no data.
         let (info, data) = (Arc::new(info), Arc::default());
         let metadata = torrent.info.as_slice().into();
-        let content = Content { info, data, metadata, seeded: true };
+        let content = Content { info, data, metadata, layers: None, seeded: true };
         self.contents.push(content);
     }
 }

@@ -18,7 +18,10 @@ use std::sync::Arc;
 use sha1::{Digest, Sha1};
 
 use crate::s01_bencode::encode;
-use crate::s02_metainfo::{Info, InfoHash, Metainfo, MetainfoError};
+use crate::s02_metainfo::{Info, InfoHash, MetainfoError};
+use crate::s23_v2;
+use crate::s23_v2::create::{Leaf, tree_and_layers};
+use crate::s23_v2::merkle::{BLOCK_LENGTH, Hash, Tree, height_of};
 
 /// The largest content for [`Content::made`], in bytes: it is all held in memory.
 pub const MAX_MADE: usize = 256 << 20;
@@ -39,10 +42,12 @@ const WORDS: [&str; 32] = [
 pub struct Content {
     /// The info dictionary, as stage 2 reads it.
     pub info: Arc<Info>,
-    /// All files, one after the other.
+    /// All files, one after the other, with the padding between them.
     pub data: Arc<Vec<u8>>,
     /// The raw info dictionary, as peers ask for it (BEP 9).
     pub metadata: Arc<[u8]>,
+    /// What stands beside it in the .torrent file, if it is of version 2: `piece layers`.
+    pub layers: Option<Arc<[u8]>>,
     /// Whether a lab's seeders have it. If not, it is there for a client to seed.
     pub seeded: bool,
 }
@@ -77,8 +82,7 @@ impl Content {
         seed: u64,
     ) -> Result<Content, MetainfoError> {
         let entry = |(path, size): &(&str, usize)| {
-            let parts = encode::list(path.split('/').map(encode::bytes));
-            encode::dictionary([("length", encode::integer(*size as u64)), ("path", parts)])
+            entry(*size, &path.split('/').collect::<Vec<_>>(), false)
         };
         let list = encode::list(files.iter().map(entry));
         // Each file has its own seed, or all files would begin alike.
@@ -139,6 +143,56 @@ impl Content {
             info: Arc::new(info),
             data: Arc::new(data),
             metadata: raw.into(),
+            layers: None,
+            seeded: true,
+        })
+    }
+
+    /// Makes a folder of files with trees: of version 2, or a hybrid. Each file is a path, a size
+    /// in bytes and a seed of its own; with the same size and seed it is the same file as
+    /// elsewhere. They are in the order of the tree.
+    ///
+    /// # Errors
+    /// As [`Content::folder`], or if the piece length is no power of two from 16 KiB up.
+    pub fn trees(
+        name: &str,
+        files: &[(&str, usize, u64)],
+        piece_length: u32,
+        is_hybrid: bool,
+    ) -> Result<Content, MetainfoError> {
+        let (mut data, mut pieces, mut leaves, mut list) = (vec![], vec![], vec![], vec![]);
+        // One that is too short is refused at the end.
+        let length = (piece_length as usize).max(1);
+        for (path, size, seed) in files {
+            let (file, path) = (text(*size, *seed), path.split('/').collect::<Vec<_>>());
+            pieces.extend(piece_layer(&file, length));
+            data.extend(file);
+            let padding = data.len().next_multiple_of(length) - data.len();
+            data.resize(data.len() + padding, 0);
+            list.push(entry(*size, &path, false));
+            list.extend(
+                (padding > 0).then(|| entry(padding, &[".pad", &padding.to_string()], true)),
+            );
+            leaves.push(Leaf { path, length: *size as u64 });
+        }
+        let (tree, layers) = tree_and_layers(&leaves, length as u32, &pieces);
+        let mut keys = vec![
+            ("file tree", tree),
+            ("meta version", encode::integer(2)),
+            ("name", encode::bytes(name)),
+            ("piece length", encode::integer(piece_length)),
+        ];
+        if is_hybrid {
+            let hashes: Vec<u8> = data.chunks(length).flat_map(Sha1::digest).collect();
+            keys.extend([("files", encode::list(list)), ("pieces", encode::bytes(hashes))]);
+        }
+        let raw = encode::dictionary(keys);
+        let torrent = encode::dictionary([("info", raw.clone()), ("piece layers", layers.clone())]);
+        Ok(Content {
+            info: Arc::new(s23_v2::from_bytes(&torrent)?.info),
+            data: Arc::new(data),
+            metadata: raw.into(),
+            layers: Some(layers.into()),
             seeded: true,
         })
     }
@@ -148,9 +202,14 @@ impl Content {
         Content { seeded: false, ..self }
     }
 
-    /// Returns the info hash, which names the torrent everywhere.
+    /// Returns the info hash, which names the torrent everywhere. Of two names it is the older one.
     pub fn info_hash(&self) -> InfoHash {
         self.info.info_hash
+    }
+
+    /// Returns all names that peers may use: a hybrid has two.
+    pub fn names(&self) -> Vec<InfoHash> {
+        self.info.names.all().collect()
     }
 
     /// Returns the bytes of a .torrent file. Each tracker is a tier of its own, since they are
@@ -158,6 +217,7 @@ impl Content {
     pub fn torrent(&self, trackers: &[String]) -> Vec<u8> {
         let mut keys =
             vec![("created by", encode::bytes("piecemeal lab")), ("info", self.metadata.to_vec())];
+        keys.extend(self.layers.as_ref().map(|layers| ("piece layers", layers.to_vec())));
         keys.extend(trackers.first().map(|url| ("announce", encode::bytes(url))));
         if trackers.len() > 1 {
             let tiers = trackers.iter().map(|url| encode::list([encode::bytes(url)]));
@@ -168,11 +228,14 @@ impl Content {
 
     /// Returns a magnet link with these trackers and peers, if any.
     pub fn magnet(&self, trackers: &[String], peers: &[SocketAddr]) -> String {
-        let mut link = format!(
-            "magnet:?xt=urn:btih:{}&dn={}",
-            self.info_hash(),
-            urlencoding::encode(&self.info.name)
-        );
+        let mut topics = Vec::new();
+        let long = s23_v2::trees(&self.info).map(|trees| trees.name);
+        if long.is_none_or(|long| s23_v2::names::shortened(long) != self.info_hash()) {
+            topics.push(format!("xt=urn:btih:{}", self.info_hash()));
+        }
+        topics.extend(long.map(|long| format!("xt=urn:btmh:1220{}", hex::encode(long))));
+        let name = urlencoding::encode(&self.info.name);
+        let mut link = format!("magnet:?{}&dn={name}", topics.join("&"));
         trackers.iter().for_each(|url| link += &format!("&tr={}", urlencoding::encode(url)));
         peers.iter().for_each(|peer| link += &format!("&x.pe={peer}"));
         link
@@ -187,7 +250,7 @@ impl Content {
         fs::create_dir_all(folder)?;
         let path = folder.join(Path::new(&self.info.name).with_extension("torrent"));
         let same =
-            || Metainfo::read(&path).is_ok_and(|there| there.info.info_hash == self.info_hash());
+            || s23_v2::read(&path).is_ok_and(|there| there.info.info_hash == self.info_hash());
         if path.exists() && !same() {
             return Err(other_content(&path));
         }
@@ -202,7 +265,7 @@ impl Content {
     /// If it cannot be written, or a file with other content is there.
     pub fn write_original(&self, folder: &Path) -> io::Result<PathBuf> {
         let top = folder.join(&self.info.name);
-        for file in &self.info.files {
+        for file in self.info.files.iter().filter(|file| !file.padding) {
             let path = if self.info.multi_file { top.join(&file.path) } else { top.clone() };
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent).map_err(|error| about(parent, error))?;
@@ -222,6 +285,25 @@ impl Content {
         }
         Ok(top)
     }
+}
+
+/// Returns the hash of each piece of a file.
+fn piece_layer(file: &[u8], piece_length: usize) -> Vec<Hash> {
+    let height = height_of(file.len().min(piece_length) as u64);
+    let hash = |piece: &[u8]| {
+        let mut tree = Tree::new();
+        piece.chunks(BLOCK_LENGTH).for_each(|block| tree.push(Hash::of_block(block)));
+        tree.root(height)
+    };
+    file.chunks(piece_length).map(hash).collect()
+}
+
+/// Encodes an entry of `files`.
+fn entry(size: usize, path: &[&str], is_padding: bool) -> Vec<u8> {
+    let parts = encode::list(path.iter().map(encode::bytes));
+    let mut keys = vec![("length", encode::integer(size as u64)), ("path", parts)];
+    keys.extend(is_padding.then(|| ("attr", encode::bytes("p"))));
+    encode::dictionary(keys)
 }
 
 /// Returns a size in short: `1MiB`, or the bytes if it is not a round number.

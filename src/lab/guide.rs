@@ -10,8 +10,12 @@ use super::Lab;
 use super::seeder::Fault;
 use crate::s01_bencode::counted;
 
+/// The index of the torrent of version 2 in the chapters' lab.
+const VERSION_TWO: usize = 5;
+
 /// A lab's files in a folder, and how to use them. The chapters' lab has a file, a folder, a file
-/// with much metadata, and one to seed; a lab with one torrent uses it for all.
+/// with much metadata, one to seed, a hybrid and one of version 2; a lab with one torrent uses it
+/// for all.
 pub struct Guide<'l> {
     lab: &'l Lab,
     /// The paths of the .torrent files and of the contents, in the order of the contents.
@@ -119,6 +123,10 @@ impl Guide<'_> {
         let after = commands.iter().position(|(chapter, _)| *chapter > 8).unwrap_or_default();
         commands.splice(after..after, many.map(|link| (8, format!("magnet_info {link}"))));
         commands.extend(self.dht_commands());
+        if let Some(v2) = self.torrents.get(VERSION_TWO) {
+            commands.push((23, format!("info {}", quoted(v2))));
+            commands.push((23, format!("tree --piece-length 32KiB {original}")));
+        }
         commands
     }
 }

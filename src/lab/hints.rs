@@ -27,6 +27,7 @@ pub(crate) const EXTENSION: &str = "piecemeal chapter 7";
 pub(crate) const METADATA: &str = "piecemeal chapter 8";
 pub(crate) const PIECES: &str = "piecemeal chapter 9";
 pub(crate) const UDP_TRACKER: &str = "piecemeal chapter 18";
+pub(crate) const HASHES: &str = "piecemeal chapter 24";
 
 /// Mistakes that are told by more than the bytes of one message.
 pub(crate) const HASTY: &str = "it sends a request right after interested; others drop requests that come before their unchoke";

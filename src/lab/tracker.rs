@@ -130,7 +130,7 @@ impl LabTracker {
     /// Adds a known torrent. From now on, an announce for an unknown one is noted as odd.
     pub fn knows(&self, content: &Content) {
         let mut known = lock(&self.state.known);
-        known.torrents.insert(content.info_hash());
+        known.torrents.extend(content.names());
         let torrent = content.torrent(&[self.url()]);
         known.wrong.extend(hints::wrong_hashes(&content.metadata, Some(&torrent)));
     }

@@ -31,7 +31,7 @@ pub(super) fn shortened(key: &str, text: &str, notes: &mut PassedOver) -> String
 /// # Errors
 /// If the key is missing ([`MetainfoError::Missing`]) or its value cannot be used
 /// ([`MetainfoError::Broken`]).
-pub(super) fn need<'v, 'a, T>(
+pub(crate) fn need<'v, 'a, T>(
     dictionary: &'v Value<'a>,
     at: &str,
     key: &str,
@@ -63,6 +63,6 @@ fn found(value: &Value) -> String {
 }
 
 /// Makes the error for a value that breaks a rule. The path is the value's: `info.pieces`.
-pub(super) fn broken(path: &str, expected: String, found: impl fmt::Display) -> MetainfoError {
+pub(crate) fn broken(path: &str, expected: String, found: impl fmt::Display) -> MetainfoError {
     MetainfoError::Broken { path: path.to_owned(), expected, found: found.to_string() }
 }

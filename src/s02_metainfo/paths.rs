@@ -97,7 +97,10 @@ pub(super) fn many(
 ///
 /// BEP 3 wants UTF-8. Clients of the 2000s wrote names in their system's encoding, such
 /// as GBK, and the same names in UTF-8 in a key of their own.
-fn name(info: &Value, notes: &mut PassedOver) -> Result<(String, &'static str), MetainfoError> {
+pub(crate) fn name(
+    info: &Value,
+    notes: &mut PassedOver,
+) -> Result<(String, &'static str), MetainfoError> {
     let filled = |value: &Value| value.text().filter(|name| !name.is_empty()).map(|_| ());
     if notes.read_inside(info, "info", "name.utf-8", "text in UTF-8", filled).is_some() {
         let raw = need(info, "info", "name.utf-8", "a byte string", Value::bytes)?;
@@ -116,7 +119,7 @@ fn components<'a>(path: &Value<'a>) -> Option<Vec<&'a [u8]>> {
 /// says; each gets a safe name that is unique in its folder. The cost is linear
 /// in the torrent's size, whatever names it holds.
 #[derive(Default)]
-struct Tree<'a> {
+pub(crate) struct Tree<'a> {
     /// The file or folder that each raw name in each folder became. The output folder is number
     /// 0. A folder's number is shorter than its path, which every file in it would repeat.
     places: HashMap<(usize, &'a [u8]), Place>,
@@ -171,7 +174,7 @@ impl<'a> Tree<'a> {
 
     /// Walks the raw path from the output folder, makes the folders that are new, and returns
     /// the file's safe path. *Makes* means here: in this tree. Nothing on disk is touched.
-    fn place(
+    pub(crate) fn place(
         &mut self,
         raw: &[&'a [u8]],
         at: &str,
@@ -305,7 +308,7 @@ fn cut(name: &str, length: usize) -> &str {
 
 /// The last line of defense: whatever went wrong above, a path that leaves the
 /// output folder does not get past here.
-fn checked(path: PathBuf, at: &str) -> Result<PathBuf, MetainfoError> {
+pub(crate) fn checked(path: PathBuf, at: &str) -> Result<PathBuf, MetainfoError> {
     // `Normal` is a plain name: no root, no drive, no step up or to itself.
     let safe = path.components().count() > 0
         && path.components().all(|part| matches!(part, Component::Normal(_)));

@@ -2,25 +2,56 @@
 //!
 //! ```text
 //! check.begin(piece) -> hasher.update(block), for each block in order -> hasher.finish()
-//!                                                 the same as check.expected(piece)?
+//!                                   check.judge(piece, hash): the same as check.expected(piece)?
 //! ```
-//! All code that hashes pieces uses these two traits, and compares whole hashes, however long they
-//! are. So a torrent of version 2 (BEP 52), which has trees of SHA-256, needs another check and no
-//! other code. A torrent of version 1 has a SHA-1 for each piece (BEP 3), the only kind here.
+//! All code that hashes pieces uses these two traits. So a torrent of version 2 (BEP 52), which has
+//! trees of SHA-256, needs another check and no other code. A torrent of version 1 has a SHA-1 for
+//! each piece (BEP 3), the only kind here.
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use sha1::{Digest, Sha1};
 
 use super::PieceIndex;
 
-/// The hash that each piece of a torrent must have.
-pub trait PieceCheck: Debug + Send + Sync {
+/// What the hash of a piece says about its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgment {
+    /// It is the piece.
+    Right,
+    /// It is not: somebody sent wrong bytes, or they were changed.
+    Wrong,
+    /// One of several hashes of the piece is right and another one is not. So no content can be
+    /// right, and whoever sent it is not to blame: the torrent contradicts itself.
+    Contradiction,
+}
+
+/// The hash that each piece of a torrent must have. A later stage that has made a check can find it
+/// again, by its type: hence `Any`.
+pub trait PieceCheck: Any + Debug + Send + Sync {
     /// Begins to hash a piece. Any number of them may be in progress at the same time.
     fn begin(&self, piece: PieceIndex) -> Box<dyn PieceHasher>;
 
-    /// Returns the hash that the piece must have.
+    /// Returns the hash that the piece must have; the first one, if there are several.
     fn expected(&self, piece: PieceIndex) -> &[u8];
+
+    /// Judges a piece by the hash that [`PieceHasher::finish`] has returned.
+    fn judge(&self, piece: PieceIndex, found: &[u8]) -> Judgment {
+        if self.expected(piece) == found { Judgment::Right } else { Judgment::Wrong }
+    }
+
+    /// Returns the hash of one block of a piece, if a piece's blocks have hashes of their own: then
+    /// it can be told which block of a wrong piece is wrong. SHA-1 runs over whole pieces, and
+    /// cannot.
+    fn block_hash(&self, _piece: PieceIndex, _block: u32, _bytes: &[u8]) -> Option<[u8; 32]> {
+        None
+    }
+
+    /// Whether the hashes of all pieces are known. No piece may be asked about before.
+    fn is_whole(&self) -> bool {
+        true
+    }
 }
 
 /// The hash of one piece in progress.

@@ -12,9 +12,12 @@
 //! | symbolic links, pipes, devices | an error: they are not content |
 //! | names that are not UTF-8, or that a reader changes to be safe (see [`paths`]) | an error |
 //!
+//! [`Content::torrent`] makes torrents of version 1. Other formats are made of the same parts: a
+//! piece length, hashes, an encoded dictionary, and a look at what was encoded.
+//!
 //! [`paths`]: crate::s02_metainfo::paths
 
-mod encoding;
+pub mod encoding;
 mod finding;
 
 use std::io::Write;
@@ -26,6 +29,7 @@ use std::time::SystemTime;
 use thiserror::Error;
 
 use self::encoding::{info, torrent};
+pub use super::hashing::Pieces;
 use super::hashing::hash_pieces;
 use super::place::folder_of;
 use super::{Storage, StorageError};
@@ -91,7 +95,7 @@ pub struct Content {
     /// The path that the user named: the file, or the folder.
     root: PathBuf,
     /// Whether `root` is a folder. Then the torrent has a list of files, even for one file.
-    folder: bool,
+    pub folder: bool,
     /// When each file was last changed, if the system reports it. In the order of `files`.
     changed: Vec<Option<SystemTime>>,
 }
@@ -109,21 +113,44 @@ impl Content {
         stop: &AtomicBool,
         hashed: &(dyn Fn(u64) + Sync),
     ) -> Result<Created, CreateError> {
-        let piece_length = self.piece_length(draft)?;
-        self.read_back(torrent(self.without_hashes(draft), draft), draft)?;
-        let count = self.length.div_ceil(u64::from(piece_length));
+        let piece_length = self.piece_length(draft, &[self.length])?;
+        let read = Metainfo::from_bytes;
+        self.read_back(torrent(self.without_hashes(draft), [], draft), draft, read)?;
+        let range = |index| {
+            let begin = u64::from(index) * u64::from(piece_length);
+            begin..self.length.min(begin + u64::from(piece_length))
+        };
+        let count = self.length.div_ceil(piece_length.into()) as u32; // at most 2^21
+        let pieces = Pieces { count, range: &range, begin: &|_| sha1_hasher() };
+        let hashes = self.hashes(&pieces, 20, stop, hashed)?; // SHA-1: 20 bytes
+        let raw = info(&self.name, self.folder, &self.files, piece_length, &hashes, draft);
+        self.read_back(torrent(raw, [], draft), draft, read)
+    }
+
+    /// Hashes pieces of the files on all cores, and returns their hashes one after the other, each
+    /// of `width` bytes. `hashed` and `stop` are as in [`Content::torrent`].
+    ///
+    /// # Errors
+    /// If a file cannot be read or changes meanwhile, or if we are told to stop.
+    pub fn hashes(
+        &self,
+        pieces: &Pieces,
+        width: usize,
+        stop: &AtomicBool,
+        hashed: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<u8>, CreateError> {
         // Made in advance, since pieces are finished in any order, and each hash has its place.
-        // They are small: 20 bytes for each piece.
-        let hashes = Mutex::new(vec![[0; 20]; count as usize]); // at most 2^21
+        // They are small beside their pieces.
+        let hashes = Mutex::new(vec![0; pieces.count as usize * width]);
         // Not writable: a file that has disappeared must be an error, not a new file.
         let store = Storage::of(self.files.clone(), &self.root, false);
-        let begin = |_| sha1_hasher();
         let keep = |index: u32, hash: Result<Vec<u8>, StorageError>| {
             let mut hashes = hashes.lock().unwrap_or_else(PoisonError::into_inner);
-            hashes[index as usize].copy_from_slice(&hash?); // SHA-1: 20 bytes
+            let begin = index as usize * width;
+            hashes[begin..begin + width].copy_from_slice(&hash?);
             Ok(())
         };
-        let done = hash_pieces(&store, self.length, piece_length, stop, hashed, &begin, &keep);
+        let done = hash_pieces(&store, pieces, stop, hashed, &keep);
         // Before the error: for a file that was cut, "was changed" says more than "ends early".
         self.unchanged()?;
         done?;
@@ -131,9 +158,7 @@ impl Content {
         if stop.load(Ordering::Relaxed) {
             return Err(StorageError::Stopped.into());
         }
-        let hashes = hashes.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let raw = info(&self.name, self.folder, &self.files, piece_length, &hashes, draft);
-        self.read_back(torrent(raw, draft), draft)
+        Ok(hashes.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns the encoded info dictionary of the same files, but empty: content without hashes is
@@ -144,40 +169,53 @@ impl Content {
         info(&self.name, self.folder, &files, 1, &[], draft)
     }
 
-    /// Returns the piece length to use, if it makes no more pieces than a torrent may have.
+    /// Returns the piece length to use, if it makes no more pieces than a torrent may have. `rows`
+    /// are the numbers of bytes that begin at a piece each: here a single one, all the content.
     ///
     /// # Errors
     /// [`CreateError::PieceLength`], with a power of two that is `enough`; if none is,
     /// [`CreateError::TooLarge`].
-    fn piece_length(&self, draft: &Draft) -> Result<u32, CreateError> {
+    pub fn piece_length(&self, draft: &Draft, rows: &[u64]) -> Result<u32, CreateError> {
         let length = draft.piece_length.unwrap_or_else(|| piece_length_for(self.length));
-        let enough = self.length.div_ceil(MAX_PIECES).max(1).next_power_of_two();
-        let pieces = self.length.div_ceil(length.max(1)); // 0 is refused below, as too short
-        match u32::try_from(length) {
-            Ok(fits) if pieces <= MAX_PIECES && (1..=MAX_PIECE_LENGTH).contains(&length) => {
-                Ok(fits)
-            }
-            _ if enough > MAX_PIECE_LENGTH => Err(CreateError::TooLarge {
+        let pieces_of = |length: u64| {
+            let pieces = rows.iter().map(|row| row.div_ceil(length.max(1))); // 0 is refused below
+            pieces.fold(0, u64::saturating_add)
+        };
+        let pieces = pieces_of(length);
+        if let Ok(fits) = u32::try_from(length)
+            && pieces <= MAX_PIECES
+            && (1..=MAX_PIECE_LENGTH).contains(&length)
+        {
+            return Ok(fits);
+        }
+        let powers = (0..).map(|power| 1 << power).take_while(|length| *length <= MAX_PIECE_LENGTH);
+        match powers.into_iter().find(|length| pieces_of(*length) <= MAX_PIECES) {
+            Some(enough) => Err(CreateError::PieceLength { length, pieces, enough }),
+            None => Err(CreateError::TooLarge {
                 what: "the content",
                 limit: MAX_PIECES * MAX_PIECE_LENGTH,
             }),
-            _ => Err(CreateError::PieceLength { length, pieces, enough }),
         }
     }
 
-    /// Reads the encoded torrent as any client will, and compares. A torrent that others read
-    /// differently cannot be taken back once it is published.
+    /// Reads the encoded torrent as any client will, by `read`, and compares. A torrent that others
+    /// read differently cannot be taken back once it is published.
     ///
     /// # Errors
     /// If our own reader refuses it, or finds other names, trackers or web seeds in it.
-    fn read_back(&self, bytes: Vec<u8>, draft: &Draft) -> Result<Created, CreateError> {
+    pub fn read_back(
+        &self,
+        bytes: Vec<u8>,
+        draft: &Draft,
+        read: impl Fn(&[u8]) -> Result<Metainfo, MetainfoError>,
+    ) -> Result<Created, CreateError> {
         if bytes.len() as u64 > MAX_TORRENT_FILE {
             return Err(CreateError::TooLarge {
                 what: "the .torrent file",
                 limit: MAX_TORRENT_FILE,
             });
         }
-        let metainfo = Metainfo::from_bytes(&bytes)?;
+        let metainfo = read(&bytes)?;
         self.same_names(&metainfo.info)?;
         // Our reader trims URLs, and passes over those that are too long or too many. Other clients
         // might lose the same ones.
@@ -200,8 +238,13 @@ impl Content {
         if info.name != self.name {
             return misread(&self.name, &info.name);
         }
+        // Version 2 knows a single file by its name: that of the torrent.
+        if info.multi_file != self.folder {
+            return misread(&format!("{0}/{0}", self.name), &self.name);
+        }
         // A single file has no path of its own, only the torrent's name.
-        for (ours, theirs) in self.files.iter().zip(&info.files).filter(|_| self.folder) {
+        let theirs = info.files.iter().filter(|file| !file.padding);
+        for (ours, theirs) in self.files.iter().zip(theirs).filter(|_| self.folder) {
             if ours.path != theirs.path {
                 return misread(&ours.path.to_string_lossy(), &theirs.path.to_string_lossy());
             }

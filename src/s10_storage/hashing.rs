@@ -12,7 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::{StorageError, Store};
-use crate::s02_metainfo::piece_check::PieceHasher;
+use crate::s02_metainfo::piece_check::{Judgment, PieceHasher};
+use crate::s02_metainfo::{Info, PieceIndex};
 
 /// The number of bytes read at once when hashing: small enough for a cache, and whole blocks.
 const READ_LENGTH: usize = 256 * 1024;
@@ -20,8 +21,17 @@ const READ_LENGTH: usize = 256 * 1024;
 /// the program must not seem to hang.
 const TOLD: Duration = Duration::from_millis(250);
 
-/// Begins the hash of the piece with this number. Called from any thread, in any order.
-type Begin<'r> = &'r (dyn Fn(u32) -> Box<dyn PieceHasher> + Sync);
+/// The pieces to hash: all of them, or all that will be.
+pub struct Pieces<'r> {
+    /// How many there are.
+    pub count: u32,
+    /// Returns the place of the piece with this number in the store. Called from any thread, in any
+    /// order, as is `begin`.
+    pub range: &'r (dyn Fn(u32) -> Range<u64> + Sync),
+    /// Begins the hash of the piece with this number.
+    pub begin: &'r (dyn Fn(u32) -> Box<dyn PieceHasher> + Sync),
+}
+
 /// Takes the number of a piece, and its hash or the error of reading it. Called from any thread,
 /// in any order. An error that it returns ends the run.
 type Take<'r> = &'r (dyn Fn(u32, Result<Vec<u8>, StorageError>) -> Result<(), StorageError> + Sync);
@@ -29,19 +39,17 @@ type Take<'r> = &'r (dyn Fn(u32, Result<Vec<u8>, StorageError>) -> Result<(), St
 /// What the threads of one run share.
 struct Run<'r> {
     store: &'r dyn Store,
-    /// The number of bytes to hash, from the start of the store.
-    length: u64,
-    /// In bytes. Only the last piece may be shorter.
-    piece_length: u32,
+    pieces: &'r Pieces<'r>,
     /// Set from outside to end the run early. It is read before each piece.
     stop: &'r AtomicBool,
     /// Called with the number of bytes done so far.
     checked: &'r (dyn Fn(u64) + Sync),
-    begin: Begin<'r>,
     take: Take<'r>,
     /// The first piece that no thread has taken.
     next: AtomicU32,
-    /// The number of bytes done so far, over all threads.
+    /// The number of pieces done so far, over all threads.
+    hashed: AtomicU32,
+    /// The number of bytes in them.
     done: AtomicU64,
     /// The first error of `take`.
     failed: Mutex<Option<StorageError>>,
@@ -50,18 +58,23 @@ struct Run<'r> {
 impl Run<'_> {
     /// Hashes pieces until none is left. This is all that a thread does.
     fn work(&self) {
-        let mut buffer = vec![0; READ_LENGTH.min(self.piece_length as usize)];
+        let mut buffer = Vec::new();
         while !self.stop.load(Ordering::Relaxed) {
             // Each free thread takes the next piece, so neighbors on disk are read at
             // about the same time. Equal shares fixed in advance would also leave cores idle
             // behind the slowest.
             let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let start = u64::from(index) * u64::from(self.piece_length);
-            if start >= self.length {
+            if index >= self.pieces.count {
                 return;
             }
-            let size = (self.length - start).min(u64::from(self.piece_length));
-            let hash = hash((self.begin)(index), self.store, start..start + size, &mut buffer);
+            let range = (self.pieces.range)(index);
+            let size = range.end - range.start;
+            // No longer than the longest piece.
+            let length = usize::try_from(size).map_or(READ_LENGTH, |size| size.min(READ_LENGTH));
+            if buffer.len() < length {
+                buffer.resize(length, 0);
+            }
+            let hash = hash((self.pieces.begin)(index), self.store, range, &mut buffer);
             if let Err(error) = (self.take)(index, hash) {
                 // Beyond all pieces: no thread finds another one. Half of the range is left for
                 // the threads that add 1 once more.
@@ -69,31 +82,28 @@ impl Run<'_> {
                 self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 return;
             }
+            self.hashed.fetch_add(1, Ordering::Relaxed);
             (self.checked)(self.done.fetch_add(size, Ordering::Relaxed) + size);
         }
     }
 }
 
-/// Hashes each piece of the first `length` bytes of a store, on all cores. `begin` makes the hasher
-/// of a piece; `take` is called with the piece's number and its hash, or with the error of reading
-/// it. The first error that `take` returns ends everything, and so does `stop`.
+/// Hashes pieces of a store, on all cores. `take` is called with each piece's number and its hash,
+/// or with the error of reading it. The first error that `take` returns ends everything, and so
+/// does `stop`.
 pub(super) fn hash_pieces(
     store: &dyn Store,
-    length: u64,
-    piece_length: u32,
+    pieces: &Pieces,
     stop: &AtomicBool,
     checked: &(dyn Fn(u64) + Sync),
-    begin: Begin,
     take: Take,
 ) -> Result<(), StorageError> {
     let (next, done, failed) = (AtomicU32::new(0), AtomicU64::new(0), Mutex::new(None));
-    let shared =
-        Run { store, length, piece_length, stop, checked, begin, take, next, done, failed };
+    let hashed = AtomicU32::new(0);
+    let shared = Run { store, pieces, stop, checked, take, next, hashed, done, failed };
     let run = &shared;
-    let pieces = length.div_ceil(u64::from(piece_length));
-    let threads = thread::available_parallelism()
-        .map_or(1, NonZero::get)
-        .min(usize::try_from(pieces).unwrap_or(usize::MAX));
+    let threads =
+        thread::available_parallelism().map_or(1, NonZero::get).min(pieces.count as usize);
     // Each worker holds a sender while it works. When the last one is dropped, all are done, and
     // the thread that reports ends at once instead of at its next tick.
     let (working, over) = mpsc::channel::<()>();
@@ -123,7 +133,7 @@ pub(super) fn hash_pieces(
     match shared.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
         // What has not been hashed is neither right nor wrong.
-        None if shared.done.into_inner() < length => Err(StorageError::Stopped),
+        None if shared.hashed.into_inner() < pieces.count => Err(StorageError::Stopped),
         None => Ok(()),
     }
 }
@@ -160,4 +170,28 @@ pub(super) fn hash_of_zeros(mut hasher: Box<dyn PieceHasher>, length: u32) -> Ve
         left -= part.len();
     }
     hasher.finish()
+}
+
+/// Whether the hash is right. A missing piece is wrong; one that cannot be read is an error.
+pub(super) fn verdict(
+    info: &Info,
+    piece: PieceIndex,
+    hash: Result<Vec<u8>, StorageError>,
+) -> Result<bool, StorageError> {
+    match hash {
+        Ok(hash) => judged(info, piece, &hash),
+        Err(error) if error.is_missing() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the hash is the piece's.
+///
+/// # Errors
+/// If the torrent contradicts itself: neither the content nor whoever sent it is to blame.
+pub fn judged(info: &Info, piece: PieceIndex, hash: &[u8]) -> Result<bool, StorageError> {
+    match info.check.judge(piece, hash) {
+        Judgment::Contradiction => Err(StorageError::Contradiction { piece }),
+        judgment => Ok(judgment == Judgment::Right),
+    }
 }

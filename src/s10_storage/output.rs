@@ -10,7 +10,7 @@
 //!
 //! With `--force`, what is refused is overwritten, except for the pieces that are right.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::hashing::hash_of_zeros;
 use super::place::{How, Place};
 use super::{Storage, StorageError, shown, verify};
+use crate::s02_metainfo::piece_check::Judgment;
 use crate::s02_metainfo::{Info, PieceIndex};
 use crate::s05_messages::bitfield::Bitfield;
 
@@ -154,14 +155,18 @@ fn refuse_foreign(
 /// Not all do. Reserved space is zeros, and padding is zeros even without a file; and a few bytes,
 /// as in a short last piece, may be the same in any two files.
 pub fn is_part_of(info: &Info, right: &Bitfield) -> bool {
-    // The hash of a piece of zeros, for each length that a piece has: two at most. None is computed
-    // until a piece is right.
-    let mut zeros: HashMap<u32, Vec<u8>> = HashMap::new();
+    // The hashes of right pieces that are nothing but zeros. Pieces of zeros with the same length
+    // have the same hash, so each length is hashed once, and the first other piece ends it.
+    let mut zeros: HashSet<&[u8]> = HashSet::new();
     let long = |piece: &PieceIndex| info.piece_size(*piece) >= MIN_PROOF;
     info.pieces().filter(|piece| right.has(piece.get())).filter(long).any(|piece| {
-        let length = info.piece_size(piece); // only the last piece's differs
-        let of_zeros = || hash_of_zeros(info.check.begin(piece), length);
-        info.piece_hash(piece) != *zeros.entry(length).or_insert_with(of_zeros)
+        let of_zeros = || hash_of_zeros(info.check.begin(piece), info.piece_size(piece));
+        let is_zeros = zeros.contains(info.piece_hash(piece))
+            || info.check.judge(piece, &of_zeros()) == Judgment::Right;
+        if is_zeros {
+            zeros.insert(info.piece_hash(piece));
+        }
+        !is_zeros
     })
 }
 

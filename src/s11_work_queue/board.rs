@@ -18,6 +18,7 @@
 //! [`trust`]: super::trust
 
 mod end_game;
+mod explained;
 mod search;
 
 use std::collections::BTreeMap;

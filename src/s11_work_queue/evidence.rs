@@ -9,6 +9,10 @@
 //!
 //! The fingerprints use a random key, so no one can make a wrong block that looks like the right
 //! one.
+//!
+//! In some torrents, blocks have hashes of their own, and peers can be asked for the right ones.
+//! Then nobody has to fetch the piece again: the fingerprint is one of the block's hash, so the
+//! right hashes show which blocks were lies.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -61,6 +65,42 @@ impl Evidence {
         Ok(Evidence { blocks: blocks.collect::<Result<_, _>>()?, contributors, key })
     }
 
+    /// Compares the fingerprints with the right hashes of the piece's blocks, in order. Returns the
+    /// verdict, and the blocks that were right, each with the peer that brought it. Nothing is
+    /// concluded from a block that has no hash.
+    pub(super) fn judge_by_hashes(
+        &self,
+        hashes: &[[u8; 32]],
+        blocks: u32,
+    ) -> (Verdict, Vec<(u32, Contributor)>) {
+        let mut lied = vec![false; self.contributors.len()];
+        let mut right = Vec::new();
+        for brought in &self.blocks {
+            let Some(hash) = hashes.get(brought.block as usize) else { continue };
+            let by = usize::from(brought.by);
+            if brought.fingerprint != self.key.hash_one(hash) {
+                lied.get_mut(by).into_iter().for_each(|lied| *lied = true);
+            } else if let Some(who) = self.contributors.get(by) {
+                right.push((brought.block, *who));
+            }
+        }
+        (self.verdict(lied, blocks), right)
+    }
+
+    /// Sorts the peers into liars and others. Those are cleared, but only if all of the piece's
+    /// blocks are in the evidence.
+    fn verdict(&self, lied: Vec<bool>, blocks: u32) -> Verdict {
+        let mut verdict = Verdict::default();
+        for (who, lied) in self.contributors.iter().zip(lied) {
+            if lied { verdict.liars.push(*who) } else { verdict.cleared.push(*who) }
+        }
+        // Some blocks are missing: the piece was never complete.
+        if self.blocks.len() < blocks as usize {
+            verdict.cleared.clear();
+        }
+        verdict
+    }
+
     /// The number of blocks in the evidence.
     pub(super) fn len(&self) -> usize {
         self.blocks.len()
@@ -88,15 +128,7 @@ impl Evidence {
                 *lied |= brought.fingerprint != right;
             }
         }
-        let mut verdict = Verdict::default();
-        for (who, lied) in self.contributors.iter().zip(lied) {
-            if lied { verdict.liars.push(*who) } else { verdict.cleared.push(*who) }
-        }
-        // Some blocks are missing: the piece was never complete.
-        if self.blocks.len() < info.piece_size(piece).div_ceil(BLOCK_LENGTH) as usize {
-            verdict.cleared.clear();
-        }
-        Ok(verdict)
+        Ok(self.verdict(lied, info.piece_size(piece).div_ceil(BLOCK_LENGTH)))
     }
 }
 
@@ -112,5 +144,8 @@ fn fingerprint(
     let begin = block * BLOCK_LENGTH;
     buffer.resize(BLOCK_LENGTH.min(info.piece_size(piece) - begin) as usize, 0);
     store.read(info.piece_offset(piece) + u64::from(begin), buffer)?;
-    Ok(key.hash_one(&*buffer))
+    Ok(match info.check.block_hash(piece, block, buffer) {
+        Some(hash) => key.hash_one(hash),
+        None => key.hash_one(&*buffer),
+    })
 }

@@ -33,7 +33,7 @@ use crate::s02_metainfo::PieceIndex;
 use crate::s02_metainfo::piece_check::PieceHasher;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::{BLOCK_LENGTH, Request};
-use crate::s10_storage::{StorageError, Store};
+use crate::s10_storage::{StorageError, Store, judged};
 
 /// The progress of a piece. It has a lock of its own, held by the thread that hashes and writes
 /// the piece's next block.
@@ -74,6 +74,24 @@ impl Progress {
             over: false,
             replaced,
         }
+    }
+
+    /// Counts a block as written that a peer has brought before. The last one is not: the lease
+    /// that completes a piece also judges it.
+    pub(super) fn adopt(&mut self, number: u32, block: &[u8], who: Contributor) {
+        if self.is_missing(number) && self.left > 1 {
+            let position = self.position_of(who);
+            self.tick(number, block, position);
+        }
+    }
+
+    /// Returns the position of a peer among the contributors, and adds it if it is new.
+    fn position_of(&mut self, who: Contributor) -> usize {
+        let known = self.contributors.iter().position(|known| *known == who);
+        known.unwrap_or_else(|| {
+            self.contributors.push(who);
+            self.contributors.len() - 1
+        })
     }
 
     /// Whether this block may still be written.
@@ -208,7 +226,8 @@ impl Lease {
     /// first.
     ///
     /// # Errors
-    /// If the store fails. What was not written is then still missing.
+    /// If the store fails; what was not written is then still missing. Or if no content of the
+    /// piece can be right, because the torrent contradicts itself.
     pub fn write(
         &mut self,
         begin: u32,
@@ -252,8 +271,7 @@ impl Lease {
         // Release the piece before taking the queue's lock: no thread holds both. Because it is
         // over, no other thread writes into the piece before the queue hears of it.
         drop(progress);
-        let right = found == self.queue.info().piece_hash(self.piece);
-        Ok(if right {
+        Ok(if judged(self.queue.info(), self.piece, &found)? {
             self.verified(&by, store)
         } else {
             self.corrupt(by, &brought_by, store, now)
@@ -272,11 +290,7 @@ impl Lease {
         let offset = self.queue.info().piece_offset(self.piece);
         store.write_parts(offset + u64::from(first * BLOCK_LENGTH), &parts)?;
         // Only now: a peer that brought nothing is not to blame.
-        let known = progress.contributors.iter().position(|who| *who == self.who);
-        let position = known.unwrap_or_else(|| {
-            progress.contributors.push(self.who);
-            progress.contributors.len() - 1
-        });
+        let position = progress.position_of(self.who);
         self.seat.count(run.len());
         run.iter().for_each(|(number, block)| progress.tick(*number, block, position));
         // After each run: the next one may follow what is read back here, and is then hashed from

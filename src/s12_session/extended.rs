@@ -43,6 +43,8 @@ impl Session<'_> {
         let before = self.out.len();
         self.extensions.hear_plain(message, &mut self.out)?;
         self.spoke(before);
+        // It may have been what convicts a liar.
+        self.host.report_lies(self.torrent);
         self.host.report_passed_over(self.peer, &mut self.extensions);
         Ok(())
     }

@@ -134,13 +134,18 @@ impl Host {
     /// Counts a piece that was just verified.
     pub fn count_piece(&self, torrent: &Torrent) {
         // A right piece is what convicts liars, so this is the moment to ask for them.
-        for (piece, liar) in torrent.queue.take_exposed() {
-            (self.report)(Report::Lied(piece, liar));
-        }
+        self.report_lies(torrent);
         // Two threads may get here at once, and the later one may have the older number.
         let left = torrent.queue.bytes_left();
         self.counters.left.fetch_min(left, Ordering::Relaxed);
         (self.report)(Report::Verified(left));
+    }
+
+    /// Reports the peers that are known by now to have sent wrong blocks.
+    pub fn report_lies(&self, torrent: &Torrent) {
+        for (piece, liar) in torrent.queue.take_exposed() {
+            (self.report)(Report::Lied(piece, liar));
+        }
     }
 
     /// Reports what was passed over in a peer's extension handshakes.

@@ -48,6 +48,9 @@ struct Entry {
     proved: bool,
     /// Only open sources have named it: no tracker, and not the user.
     open: bool,
+    /// How many dials ended before its handshake. Somebody is there, but may know the torrent by
+    /// another name.
+    hung_up: usize,
 }
 
 /// What came of naming an address.
@@ -120,7 +123,8 @@ impl Addresses {
             return Found::NoRoom;
         }
         let state = State::Due(now);
-        let entry = Entry { state, attempts: 0, was_early: false, proved: false, open };
+        let (attempts, hung_up) = Default::default();
+        let entry = Entry { state, attempts, was_early: false, proved: false, open, hung_up };
         self.entries.insert(address, entry);
         Found::New
     }
@@ -225,6 +229,16 @@ impl Addresses {
         };
         entry.state = if again { State::Due(now + pause) } else { State::GivenUp };
         again.then_some(now + pause)
+    }
+
+    /// Notes that somebody at this address has hung up before its handshake was complete.
+    pub fn note_hung_up(&mut self, address: SocketAddr) {
+        self.entries.entry(address).and_modify(|entry| entry.hung_up += 1);
+    }
+
+    /// How many times that has happened.
+    pub fn hung_up(&self, address: SocketAddr) -> usize {
+        self.entries.get(&address).map_or(0, |entry| entry.hung_up)
     }
 
     /// Notes that there is a peer at this IP: others there are worth dialing.

@@ -4,11 +4,17 @@
 //! their connections and wait. Once the info dictionary has come, all go on as sessions, and first
 //! read what their peers have sent meanwhile: bitfields, haves, an unchoke. Without the number of
 //! pieces, none of that could be checked before.
+//!
+//! There are torrents with hashes outside of the info dictionary, which a peer must send as well
+//! ([`Info::is_whole`]). Extensions ask for these. Until all are here, the threads wait on, also if
+//! the user has the info dictionary from a file.
 
+use std::io;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Ended, Swarm, SwarmMessage};
+use crate::s02_metainfo::Info;
 use crate::s05_messages::Message;
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIMEOUT};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, exchange_extensions};
@@ -31,6 +37,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// The longest time for one peer to send the whole info dictionary. The largest, 48 MiB, needs 82
 /// KiB/s. Each metadata piece has a time limit of its own (stage 8).
 const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// What a peer lacks, for the error if the download fails, once the info dictionary is known.
+const NO_HASHES: &str = "it has not sent the hashes of all pieces (BEP 52)";
 
 /// Returns the torrent once it is known, from this peer or another; `None` if the swarm is over. By
 /// then extension handshakes have been exchanged, if the peer speaks that protocol, and what it has
@@ -74,11 +83,14 @@ pub(super) fn fetch_info_first(
             extensions.theirs.id(NAME).is_some() && extensions.theirs.said.metadata_size.is_some();
         // Told before the fetch: if that ends the peer, the torrent loop knows of the offer.
         fetcher.report_lack(connection, offers);
-        if !offers {
+        if !offers || swarm.info.get().is_some() {
             // An offer that was taken back must not hold up peers that have had their first try.
             fetcher.waiting = None;
         } else if !fetcher.done {
             fetcher.fetch(connection, extensions)?;
+        }
+        if let Some(info) = swarm.info.get() {
+            fetcher.complete(info, connection, extensions)?;
         }
         if fetcher.heard.elapsed() > IDLE_TIMEOUT {
             return Err(SessionEnd::Slow("it said nothing for 180 s").into());
@@ -99,6 +111,8 @@ struct Fetcher<'s> {
     done: bool,
     /// It has refused.
     refused: bool,
+    /// The torrent loop has been told that nothing is missing any more.
+    told: bool,
     /// Counts the peer among those that wait for their first try.
     waiting: Option<Waiting<'s>>,
     /// What the peer lacks, as last reported. `None` at first: nothing.
@@ -116,6 +130,7 @@ impl<'s> Fetcher<'s> {
             tries: 0,
             done: false,
             refused: false,
+            told: false,
             waiting: None,
             reported: None,
             reports: 0,
@@ -126,7 +141,10 @@ impl<'s> Fetcher<'s> {
     /// Tells the torrent loop why the peer cannot give the info dictionary, if that has changed. If
     /// the download fails, its error has it.
     fn report_lack(&mut self, connection: &Connection, offers: bool) {
-        let lacks = lacks(connection, offers, self.refused);
+        let lacks = match self.swarm.info.get() {
+            Some(_) => Some(NO_HASHES),
+            None => lacks(connection, offers, self.refused),
+        };
         if lacks != self.reported && self.reports < MAX_TOLD {
             self.reported = lacks;
             self.reports += 1;
@@ -134,7 +152,30 @@ impl<'s> Fetcher<'s> {
         }
     }
 
-    /// Fetches the info dictionary if a place is free, and sends it to the torrent loop. Returns
+    /// Tells the torrent loop if nothing is missing any more, now that the info dictionary is
+    /// known. Otherwise tells the extensions the time: one of them asks for what is missing.
+    ///
+    /// # Errors
+    /// If the connection ends.
+    fn complete(
+        &mut self,
+        info: &Arc<Info>,
+        connection: &mut Connection,
+        extensions: &mut Extensions,
+    ) -> Result<(), Ended> {
+        if !info.is_whole() {
+            let mut requests = Vec::new();
+            extensions.tick(Instant::now(), &mut requests);
+            return Ok(send(connection, &requests)?);
+        }
+        if !self.told {
+            self.told = true;
+            self.swarm.send(SwarmMessage::Metadata(Arc::clone(info)));
+        }
+        Ok(())
+    }
+
+    /// Fetches the info dictionary if a place is free, and notes it. Returns
     /// without it if the peer refuses, or has to give way.
     ///
     /// # Errors
@@ -157,12 +198,12 @@ impl<'s> Fetcher<'s> {
         // Checked after each message, and a few times a second. What has been fetched by then is
         // lost.
         let gives_way =
-            || swarm.host.is_stopping() || swarm.torrent.get().is_some() || place.is_wanted();
+            || swarm.host.is_stopping() || swarm.info.get().is_some() || place.is_wanted();
         let deadline = Instant::now() + FETCH_TIMEOUT;
         match fetch_metadata(connection, extensions, &swarm.names, deadline, &gives_way) {
             Ok(Some(info)) => {
                 self.done = true;
-                swarm.send(SwarmMessage::Metadata(Box::new(info)));
+                swarm.know(&Arc::new(info));
             }
             // We gave way, or the peer has taken the offer back.
             Ok(None) | Err(MetadataError::NotOffered) => {}
@@ -201,16 +242,22 @@ fn wait(connection: &mut Connection, extensions: &mut Extensions) -> Result<bool
         Ok(Message::Unknown { id: EXTENDED, payload }) => {
             drop(extensions.hear(payload, &mut answers)?)
         }
-        Ok(Message::KeepAlive | Message::Unknown { .. }) => {}
+        Ok(message @ Message::Unknown { .. }) => extensions.hear_plain(&message, &mut answers)?,
+        Ok(Message::KeepAlive) => {}
         // Everything about pieces is for the session.
         Ok(_) => connection.input.defer()?,
         Err(error) if error.is_timeout() => return Ok(false),
         Err(error) => return Err(error.into()),
     }
-    // The tick is too short for a write: a peer whose line is slow would be cut off.
-    connection.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
-    connection.send_bytes(&answers)?;
+    send(connection, &answers)?;
     Ok(true)
+}
+
+/// Sends what extensions have to say.
+fn send(connection: &mut Connection, bytes: &[u8]) -> io::Result<()> {
+    // A tick is too short for a write: a peer whose line is slow would be cut off.
+    connection.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
+    connection.send_bytes(bytes)
 }
 
 /// The fetches of a small info dictionary, and those of a large one. The size is what the peer

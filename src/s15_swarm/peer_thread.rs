@@ -17,6 +17,7 @@ use std::time::Instant;
 use super::ended::Ended;
 use super::magnet::fetch_info_first;
 use super::{Live, Swarm, SwarmMessage};
+use crate::s02_metainfo::InfoHash;
 use crate::s05_messages::FAST_BIT;
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIMEOUT};
 use crate::s07_extension::Extensions;
@@ -32,8 +33,8 @@ use crate::s14_peer_list::doubles::UNPROVED;
 
 /// A peer that a source has found, and that has just got a place.
 pub(super) enum Candidate {
-    /// An address to dial.
-    Dial(SocketAddr),
+    /// An address to dial, and the name of the torrent by which to do so.
+    Dial(SocketAddr, InfoHash),
     /// A connection that the peer has made, and whose handshakes are done.
     Met(Box<Connection>),
 }
@@ -105,14 +106,14 @@ impl Drop for Farewell<'_> {
 /// # Errors
 /// The reason why the connection ended, or could not be made.
 fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<(), Ended> {
-    let dialed = matches!(candidate, Candidate::Dial(_));
+    let dialed = matches!(candidate, Candidate::Dial(..));
     // One deadline for the dial and the handshake: a peer that is slow in both holds a place
     // meanwhile.
     let mut connection = match candidate {
-        Candidate::Dial(peer) => Connection::open_any(
+        Candidate::Dial(peer, name) => Connection::open_any(
             &*swarm.dial,
             peer,
-            &swarm.handshake(),
+            &swarm.opening(name),
             &swarm.names,
             Instant::now() + HANDSHAKE_TIMEOUT,
         )?,

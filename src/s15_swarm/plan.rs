@@ -10,13 +10,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::view::Watch;
-use crate::s02_metainfo::{Info, Names};
+use crate::s02_metainfo::{Info, InfoHash, Names};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::transport::{Dial, Tcp};
 use crate::s07_extension::extension::Offer;
 use crate::s12_session::host::{NoUploads, Uploads};
 use crate::s12_session::rate::Rate;
 use crate::s13_peer_sources::source::PeerSource;
+
+/// Makes sources that look for peers by a name of the torrent.
+pub type LaterSources = Box<dyn Fn(InfoHash) -> Vec<Box<dyn PeerSource>> + Send>;
 
 /// What to download, and how.
 pub struct Plan {
@@ -28,6 +31,8 @@ pub struct Plan {
     pub peer_id: PeerId,
     /// Where peers come from. Each gets a thread.
     pub sources: Vec<Box<dyn PeerSource>>,
+    /// Makes more sources, for a name of the torrent that comes only with the info dictionary.
+    pub later_sources: LaterSources,
     /// How peers are dialed: TCP, or a wrapper around it. In tests, pipes in memory.
     pub dial: Arc<dyn Dial>,
     /// The largest number of peers that are connected or being dialed. Each takes a thread and a
@@ -68,6 +73,7 @@ impl Plan {
             info,
             peer_id,
             sources: Vec::new(),
+            later_sources: Box::new(|_| Vec::new()),
             dial: Arc::new(Tcp),
             max_peers: 50,
             patience: Duration::from_secs(60),

@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use super::failure_report::PeerRecord;
 use super::patience::Patience;
+use super::plan::LaterSources;
 use super::summary::{Giver, Summary};
 use super::waiting::Silence;
 use super::{Event, Swarm, SwarmError, SwarmMessage};
@@ -85,6 +86,8 @@ pub(super) struct TorrentLoop<'e> {
     limits: Limits,
     /// `None` once the info dictionary is known: it can be called only once.
     prepare: Option<Prepare<'e>>,
+    /// How many names the torrent has had from the start, and what makes sources for others.
+    later_sources: (usize, LaterSources),
     /// The caller's function for events.
     event: &'e mut dyn FnMut(Event),
     /// Both ends of the channel. With a sender kept here, it never closes.
@@ -125,7 +128,7 @@ pub(super) struct TorrentLoop<'e> {
 impl<'e> TorrentLoop<'e> {
     /// Makes the loop. Nothing runs yet.
     pub(super) fn new(
-        swarm: Arc<Swarm>,
+        (swarm, later_sources): (Arc<Swarm>, LaterSources),
         limits: Limits,
         prepare: Prepare<'e>,
         event: &'e mut dyn FnMut(Event),
@@ -134,6 +137,7 @@ impl<'e> TorrentLoop<'e> {
         let (patience, silence) = (Patience::new(limits.patience), Silence::new(limits.silence));
         TorrentLoop {
             addresses: Addresses::new(limits.retry),
+            later_sources: (swarm.names.all().count(), later_sources),
             swarm,
             limits,
             prepare: Some(prepare),
@@ -186,7 +190,12 @@ impl<'e> TorrentLoop<'e> {
         // Before any source starts, so that the first announce has the true number of missing
         // bytes.
         if let Some(info) = info {
-            self.learn(info)?;
+            let info = Arc::new(info);
+            match info.is_whole() {
+                true => self.learn(info)?,
+                // Without the hashes of all pieces it is as if we had a magnet link.
+                false => self.swarm.know(&info),
+            }
         }
         // A torrent that is complete, and that nobody wants to seed, asks no tracker.
         if !self.is_over() {
@@ -221,19 +230,19 @@ impl<'e> TorrentLoop<'e> {
         Ok(())
     }
 
-    /// Sets up the store and the queue, now that the info dictionary is known. From here on, peers'
-    /// threads download.
-    fn learn(&mut self, info: Info) -> Result<(), SwarmError> {
+    /// Sets up the store and the queue, now that the info dictionary is known, and the hash of each
+    /// piece. From here on, peers' threads download.
+    fn learn(&mut self, info: Arc<Info>) -> Result<(), SwarmError> {
         // Several peers may have sent the info dictionary at once. All had the right hash, so they
         // are equal.
         let Some(prepare) = self.prepare.take() else { return Ok(()) };
         (self.event)(Event::Metadata { name: info.name.clone(), length: info.length });
         let (store, have) = prepare(&info)?;
         // Before `torrent`, so that later sessions offer it in their extension handshakes.
-        let _ = self.swarm.metadata.set(info.raw.clone().into());
+        self.swarm.know(&info);
         let length = info.length;
         let all = Bitfield::full(info.piece_count());
-        let queue = WorkQueue::new(Arc::new(info), &have, &all);
+        let queue = WorkQueue::new(info, &have, &all);
         let left = queue.bytes_left();
         (self.event)(Event::Resumed(length - left));
         self.swarm.host.counters.left.store(left, Ordering::Relaxed);
@@ -251,6 +260,10 @@ impl<'e> TorrentLoop<'e> {
             upload_only: self.swarm.upload_only,
         }));
         self.swarm.signals.learned();
+        // Only now it is sure that there is something to look for.
+        let (known, make) = &self.later_sources;
+        let new: Vec<_> = self.swarm.names.all().skip(*known).flat_map(make).collect();
+        new.into_iter().for_each(|source| self.start_source(source));
         Ok(())
     }
 
@@ -272,7 +285,7 @@ impl<'e> TorrentLoop<'e> {
             SwarmMessage::Session(report) => self.hear(report),
             SwarmMessage::Hand(report) => return self.hear_hand(report),
             SwarmMessage::Ended(number, address, why) => return self.ended(number, address, why),
-            SwarmMessage::Metadata(info) => self.learn(*info)?,
+            SwarmMessage::Metadata(info) => self.learn(info)?,
         }
         Ok(())
     }

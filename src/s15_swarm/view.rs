@@ -12,8 +12,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
 use super::{Live, Swarm};
+use crate::s02_metainfo::Info;
 use crate::s03_tracker::PeerId;
 use crate::s11_work_queue::{PeerNumber, Places};
+use crate::s12_session::host::Torrent;
 use crate::s12_session::stats::PeerStats;
 
 /// A connected peer at one moment. The four flags are explained at
@@ -125,6 +127,16 @@ impl Watch {
     pub fn is_private(&self) -> bool {
         let Some(swarm) = self.swarm() else { return false };
         swarm.torrent.get().is_some_and(|torrent| torrent.queue.info().private)
+    }
+
+    /// Returns the info dictionary, once a peer or the user has given it.
+    pub fn info(&self) -> Option<Arc<Info>> {
+        self.swarm()?.info.get().cloned()
+    }
+
+    /// Returns the torrent, once its pieces can be checked and stored.
+    pub fn torrent(&self) -> Option<Arc<Torrent>> {
+        self.swarm()?.torrent.get().cloned()
     }
 
     /// Returns where each piece is, once the info dictionary is known.

@@ -6,7 +6,8 @@ use crate::s02_metainfo::Names;
 use crate::s04_handshake::{Handshake, HandshakeError};
 
 /// Reads a peer's handshake and answers it, if it is about our torrent. Our answer has the name
-/// that the peer used, which may be any of `names`.
+/// that the peer used, which may be any of `names`; or a better one, if the peer says that it knows
+/// it. The handshake that is returned has the name of our answer, which both sides go by.
 ///
 /// We read before we write: the peer has dialed, and says first which torrent it wants. We answer
 /// after 48 bytes, as soon as that is known. The last 20, the peer id, may come later: some
@@ -23,6 +24,8 @@ pub fn answer<S: Read + Write>(
     if !names.has(info_hash) {
         return Err(HandshakeError::OtherTorrent { expected: ours.info_hash, found: info_hash });
     }
+    let theirs = Handshake { reserved, info_hash, ..*ours };
+    let info_hash = names.to_answer(info_hash, |bit| theirs.has_bit(bit));
     // Not before the check: a peer that asks for another torrent learns nothing from us, not even
     // which client this is.
     stream.write_all(&Handshake { info_hash, ..*ours }.encode())?;

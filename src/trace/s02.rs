@@ -3,7 +3,8 @@
 use super::s01::{self, Meaning};
 use super::{Object, counted, hex_text};
 use crate::s01_bencode::{Kind, decode, decode_prefix};
-use crate::s02_metainfo::{InfoHash, Metainfo, MetainfoError};
+use crate::s02_metainfo::{Info, InfoHash, MetainfoError};
+use crate::s23_v2::{from_bytes, trees};
 
 /// Describes a .torrent file. Bytes after its dictionary are passed over.
 pub fn torrent(bytes: &[u8]) -> Object {
@@ -15,8 +16,9 @@ pub fn torrent(bytes: &[u8]) -> Object {
         let what = if rest.trim_ascii().is_empty() { "white space" } else { "more bytes" };
         object.add(bytes.len(), "", what, "not part of the torrent: passed over");
     }
-    name_info(&mut object, dictionary);
-    match Metainfo::from_bytes(bytes) {
+    let read = from_bytes(bytes);
+    name_info(&mut object, dictionary, read.as_ref().ok().map(|metainfo| &metainfo.info));
+    match read {
         Ok(metainfo) => {
             let (info, files) =
                 (&metainfo.info, metainfo.info.files.iter().filter(|file| !file.padding).count());
@@ -33,19 +35,24 @@ pub fn torrent(bytes: &[u8]) -> Object {
     object
 }
 
-/// Adds the info hash to `info`, and the bytes that it covers.
-fn name_info(object: &mut Object, bytes: &[u8]) {
+/// Adds the info hash to `info`, and the bytes that it covers. Version 2 has another one.
+fn name_info(object: &mut Object, bytes: &[u8], read: Option<&Info>) {
     let Ok(top) = decode(bytes) else { return };
     let Some(info) = top.get("info").filter(|info| info.dictionary().is_some()) else { return };
     if let Some(field) =
         object.fields.iter_mut().find(|field| field.name == "info" && field.value == "{")
     {
         let start = field.range.end - 1; // after the key, at the `d`
-        field.note = format!(
-            "info hash {}: the SHA-1 of bytes {start} to {}",
-            InfoHash::of(info.raw),
-            start + info.raw.len() - 1
-        );
+        let sha1 = InfoHash::of(info.raw);
+        let bytes = format!("bytes {start} to {}", start + info.raw.len() - 1);
+        let trees = read.and_then(|info| Some((info.info_hash, hex::encode(trees(info)?.name))));
+        field.note = match trees {
+            None => format!("info hash {sha1}: the SHA-1 of {bytes}"),
+            Some((name, long)) if name == sha1 => {
+                format!("info hash {sha1}: the SHA-1 of {bytes}; {long}: their SHA-256")
+            }
+            Some((_, long)) => format!("info hash {long}: the SHA-256 of {bytes}"),
+        };
     }
 }
 
@@ -74,7 +81,8 @@ fn breaks(object: &mut Object, error: MetainfoError) {
         | MetainfoError::TooLarge
         | MetainfoError::Io(_)
         | MetainfoError::VersionTwo
-        | MetainfoError::NewerFormat { .. } => {
+        | MetainfoError::NewerFormat { .. }
+        | MetainfoError::Other(_) => {
             object.break_at(0..object.length, "a torrent", error.to_string());
         }
     }
@@ -87,6 +95,15 @@ fn lexicon(path: &str, value: &Kind) -> Meaning {
             note: "a SHA-1 for each piece".to_owned(),
             ..Meaning::items("piece", 20, |hash| (hex_text(hash), String::new()))
         },
+        (path, Kind::Bytes(_)) if path.starts_with("piece layers.") => {
+            Meaning::items("piece", 32, |hash| (hex_text(hash), String::new()))
+        }
+        // The file's name ends before the two dots: between them is the empty key.
+        (path, _) if path.starts_with("info.file tree.") => Meaning::note(match path {
+            _ if path.ends_with("..length") => "bytes",
+            _ if path.ends_with("..pieces root") => "the top of the file's tree",
+            _ => "",
+        }),
         ("info.files[].length" | "info.length" | "info.piece length", _) => Meaning::note("bytes"),
         _ => Meaning::note(match path {
             "announce" => "whom to ask for peers",

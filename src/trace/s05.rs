@@ -1,13 +1,14 @@
 //! Stage 5 on the wire: length-prefixed messages.
 
-use super::s07;
 use super::walk::Walk;
 use super::{Context, Object, counted, hex_text};
+use super::{s07, s24};
 use crate::s02_metainfo::MAX_PIECES;
 use crate::s05_messages::bitfield::{Bitfield, SPARE_BITS, has_spare_bits};
 use crate::s05_messages::kinds::{longest, name};
 use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError};
 use crate::s07_extension::EXTENDED;
+use crate::s24_hash_transfer::message::name as name_of_hashes;
 
 /// Returns the length of the message that starts here, prefix included, if the prefix is
 /// whole. Does not check the limits.
@@ -25,6 +26,7 @@ pub fn is_known(id: u8) -> bool {
 fn known(id: u8) -> Option<(&'static str, &'static str)> {
     match id {
         EXTENDED => Some(("extended", "BEP 10")),
+        21.. => name_of_hashes(id).zip(Some("BEP 52")),
         9 => name(id).zip(Some("BEP 5")),
         13.. => name(id).zip(Some("BEP 6")),
         _ => name(id).zip(Some("BEP 3")),
@@ -110,6 +112,7 @@ fn payload(mut walk: Walk, id: u8, context: &Context) -> Object {
         9 => walk.number(2, "port").map(|port| format!("UDP port {port}")),
         0..=3 | 14 | 15 => None,
         EXTENDED => s07::extended(&mut walk, context),
+        21..=23 => s24::message(&mut walk, id),
         _ => {
             walk.object.name = format!("message {id}");
             let rest = walk.left();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use piecemeal::actors::dht::{FakeNode, NodePlan};
 use piecemeal::lab::content::Content;
 use piecemeal::lab::seeder::{Fault, Plan};
-use piecemeal::lab::{Lab, album, sample};
+use piecemeal::lab::{Lab, album, sample, version_two};
 use serde_json::{Value, json};
 
 use super::markdown::{Document, documents};
@@ -212,7 +212,7 @@ fn lab(contents: Vec<Content>, faults: &[Fault]) -> Lab {
 /// The commands that print one object.
 fn short_commands(page: &mut Page, folder: &Path) {
     let lab = lab(
-        vec![sample().expect("a torrent"), album().expect("a torrent")],
+        [sample(), album(), version_two()].map(|content| content.expect("a torrent")).into(),
         &[Fault::None, Fault::None],
     );
     lab.write_torrents(&folder.join("lab")).expect("written");
@@ -222,8 +222,14 @@ fn short_commands(page: &mut Page, folder: &Path) {
     page.run(folder, &["decode", "d3:cow3:moo4:spaml2:\u{7f}\u{1}i-7ee1:xdee"], 0);
     page.run(folder, &["info", torrent], 0);
     page.run(folder, &["info", "lab/album.torrent"], 0);
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/s23_v2/data");
+    for name in ["d-v2.torrent", "d-hybrid.torrent"] {
+        fs::copy(made.join(name), folder.join(name)).expect("the test's folder takes a file");
+        page.run(folder, &["info", name], 0);
+    }
     page.run(folder, &["peers", torrent], 0);
     page.run(folder, &["handshake", torrent, &peer], 0);
+    page.run(folder, &["hashes", "lab/v2.torrent", &peer], 0);
     page.run(folder, &["download_piece", "-o", "piece-0", torrent, "0"], 0);
     page.run(folder, &["magnet_parse", &link], 0);
     let whole = format!(
@@ -235,6 +241,12 @@ fn short_commands(page: &mut Page, folder: &Path) {
     page.run(folder, &["magnet_info", &link], 0);
     page.run(folder, &["magnet_download_piece", "-o", "piece-2", &link, "2"], 0);
     page.run(folder, &["create", "-o", "new.torrent", "lab/original/album"], 0);
+    for version in ["2", "hybrid"] {
+        let words = ["create", "--force", "--version", version, "lab/original/album"];
+        page.run(folder, &words, 0);
+    }
+    page.run(folder, &["tree", "lab/original/sample.txt"], 0);
+    page.run(folder, &["tree", "--block", "3", "lab/original/album/01 first light.txt"], 0);
     page.run(folder, &["verify", "lab/album.torrent", "lab/original/album"], 0);
     fs::create_dir(folder.join("album")).expect("the folder takes a folder");
     fs::write(folder.join("album/01 first light.txt"), "too short").expect("written");

@@ -1,9 +1,11 @@
 //! `download_piece` and `download`: bytes on disk, and the requests for them.
 
+use crate::support::bencode::{bytes, dict, int};
 use crate::support::wire::{INTERESTED, REQUEST};
 use crate::support::{
     Blocks, FakePeer, FakeTracker, Order, Recipe, Run, Torrent, Unchoke, content, folder,
 };
+use sha2::{Digest, Sha256};
 use std::path::Path;
 
 fn read(path: &Path) -> Vec<u8> {
@@ -231,7 +233,20 @@ fn three_peers_at_one_address_are_three_peers() {
 #[test]
 fn a_hybrid_torrent_downloads_by_its_version_1_half() {
     let folder = folder();
-    let tree = b"d3:oned0:d6:lengthi20000eee3:twod0:d6:lengthi5000eeee".to_vec();
+    // The files have two blocks and one: a root is the hash of two hashes, or of the only block.
+    let root = |data: &[u8]| -> Vec<u8> {
+        let leaves: Vec<[u8; 32]> =
+            data.chunks(16_384).map(|it| Sha256::digest(it).into()).collect();
+        match &*leaves {
+            [only] => only.to_vec(),
+            two => Sha256::digest(two.as_flattened()).to_vec(),
+        }
+    };
+    let file = |data: Vec<u8>| {
+        let length = ("length", int(data.len() as i64));
+        dict(&[("", dict(&[length, ("pieces root", bytes(root(&data)))]))])
+    };
+    let tree = dict(&[("one", file(content(20_000, 1))), ("two", file(content(5_000, 2)))]);
     let torrent = Recipe::single("hybrid", 32_768, Vec::new())
         .file(&[b"one"], content(20_000, 1), "")
         .file(&[b".pad", b"12768"], vec![0; 12_768], "p")

@@ -341,6 +341,17 @@ fn broken_torrent(name: &str) -> Option<Vec<u8>> {
                 ]),
             )])
         }
+        "unsorted-tree" => {
+            let tree = dict(&[("b.txt", v2_file(5)), ("a.txt", v2_file(5))]);
+            v2_torrent(tree, &[], &[])
+        }
+        "two-halves" => {
+            let half = [("length", int(5)), ("pieces", bytes([b'x'; 20]))];
+            v2_torrent(dict(&[("five.txt", v2_file(4))]), &half, &[])
+        }
+        // A file of two pieces, and hashes that are not below its root; and without them.
+        "wrong-layer" => v2_torrent(dict(&[("five.txt", v2_file(20_000))]), &[], &[b'x'; 64]),
+        "no-layers" => v2_torrent(dict(&[("five.txt", v2_file(20_000))]), &[], &[]),
         "private" => {
             Recipe::single("t", 4, b"one".to_vec()).extra("private", int(1)).build().file(None)
         }
@@ -451,4 +462,27 @@ fn udp_tracker(name: &str) -> FakeUdpTracker {
         }),
         other => panic!("no UDP tracker is {other:?}"),
     }
+}
+
+/// A file in the tree of a version 2 torrent.
+fn v2_file(length: i64) -> Vec<u8> {
+    dict(&[("", dict(&[("length", int(length)), ("pieces root", bytes([7; 32]))]))])
+}
+
+/// A version 2 torrent with this tree, more keys in its info dictionary, and the piece layer of its
+/// file if there is one.
+fn v2_torrent(tree: Vec<u8>, more: &[(&'static str, Vec<u8>)], layer: &[u8]) -> Vec<u8> {
+    let mut pairs = vec![
+        ("file tree", tree),
+        ("meta version", int(2)),
+        ("name", bytes("five.txt")),
+        ("piece length", int(16_384)),
+    ];
+    pairs.extend(more.iter().cloned());
+    pairs.sort_by_key(|(key, _)| *key);
+    let layers = match layer {
+        [] => b"de".to_vec(),
+        layer => [b"d".to_vec(), bytes([7; 32]), bytes(layer), b"e".to_vec()].concat(),
+    };
+    dict(&[("info", dict(&pairs)), ("piece layers", layers)])
 }

@@ -1,4 +1,4 @@
-//! Clients that are not ours, graded: four in Python, one of them naive, and one in C.
+//! Clients that are not ours, graded: five in Python, one of them naive, and one in C.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -29,9 +29,10 @@ pub struct Client {
 }
 
 /// The clients in Python. That of trackers is first: its mistakes wait longest.
-pub const PYTHON: [Client; 4] = [
+pub const PYTHON: [Client; 5] = [
     Client { program: "trackers.py", mistakes: "trackers.txt", loses: "", stages: "3 13 18" },
     Client { program: "nodes.py", mistakes: "nodes.txt", loses: "", stages: "21 22" },
+    Client { program: "trees.py", mistakes: "trees.txt", loses: "", stages: "23 24" },
     Client {
         program: "careful.py",
         mistakes: "careful.txt",

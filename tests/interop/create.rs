@@ -23,13 +23,13 @@ for index in range(files.num_files()):
 const TRACKER: &str = "http://127.0.0.1:9/announce";
 const PRIVATE: [&str; 2] = ["--private", "--source=HERE"];
 
-/// What is created is of version 1; hybrid torrents are for others to make.
+/// Version 1 is the default; the others are in `create_v2`.
 fn contents() -> impl Iterator<Item = Fixture> {
     every_fixture().into_iter().filter(|fixture| fixture.kind != Kind::Hybrid)
 }
 
 /// Runs a program to its end and returns what it printed.
-fn output(mut command: Command) -> Result<String, String> {
+pub fn output(mut command: Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {

@@ -8,6 +8,7 @@
 mod clients;
 mod content;
 mod create;
+mod create_v2;
 mod dht;
 mod download;
 mod fixtures;
@@ -21,6 +22,7 @@ mod programs;
 mod report;
 mod swarm;
 mod tracker;
+mod version_two;
 mod world;
 
 use std::net::SocketAddrV4;

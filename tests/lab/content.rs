@@ -3,9 +3,12 @@
 use std::fs;
 
 use piecemeal::lab::content::Content;
-use piecemeal::lab::{album, sample};
+use piecemeal::lab::{album, hybrid, sample, version_two};
 use piecemeal::s02_metainfo::Metainfo;
+use piecemeal::s23_v2::trees::FileTree;
+use piecemeal::s23_v2::{self, trees};
 use sha1::{Digest, Sha1};
+use sha2::Sha256;
 
 use crate::support::folder;
 
@@ -38,6 +41,75 @@ fn the_hashes_are_those_of_the_pieces() {
         );
     }
     assert_eq!(album.info_hash().0, <[u8; 20]>::from(Sha1::digest(&album.metadata)));
+}
+
+/// The root of some content's tree, level by level.
+fn root(data: &[u8]) -> [u8; 32] {
+    let mut level: Vec<[u8; 32]> =
+        data.chunks(16_384).map(|block| Sha256::digest(block).into()).collect();
+    level.resize(level.len().next_power_of_two(), [0; 32]);
+    while level.len() > 1 {
+        level = level.chunks(2).map(|two| Sha256::digest(two.as_flattened()).into()).collect();
+    }
+    level[0]
+}
+
+#[test]
+fn torrents_with_trees_never_change() {
+    let names = |content: Content| {
+        let long = trees(&content.info).expect("it has trees").name;
+        (content.info_hash().to_string(), hex::encode(long))
+    };
+    let (short, long) = names(hybrid().expect("a torrent"));
+    assert_eq!(short, "9b0ee089de084630e1e2c50b73d1ab287a3b3505");
+    assert_eq!(long, "7d63cf8fb353a93a0c5864b4bad074e06a7716942c91edc8db800f237b92b5c4");
+    let (short, long) = names(version_two().expect("a torrent"));
+    assert_eq!(long, "dec95abdbb1b849989df233a2640a8567fbfad915cebd7c657c81864be07e0f7");
+    assert_eq!(short, long[..40]);
+}
+
+#[test]
+fn the_sample_has_the_same_root_in_two_torrents() {
+    let expected = root(&sample().expect("a torrent").data);
+    for content in [hybrid().expect("a torrent"), version_two().expect("a torrent")] {
+        let trees = trees(&content.info).expect("it has trees");
+        let is_sample =
+            |file: &&FileTree| content.info.files[file.number].path.to_str() == Some("sample.txt");
+        let file = trees.files().iter().find(is_sample).expect("it has the sample's file");
+        assert_eq!(file.root.0, expected, "{}", content.info.name);
+        assert_eq!(
+            file.layer().map(<[_]>::len),
+            Some(3),
+            "{}: its hashes are known",
+            content.info.name
+        );
+    }
+}
+
+#[test]
+fn torrents_with_trees_are_written_with_their_layers_and_linked_to_by_all_names() {
+    let folder = folder();
+    for (content, names) in [
+        (hybrid().expect("a torrent"), &["btih:", "btmh:1220"][..]),
+        (version_two().expect("a torrent"), &["btmh:1220"]),
+    ] {
+        let path = content.write_torrent(folder.path(), &[]).expect("written");
+        let there = s23_v2::read(&path).expect("a torrent").info;
+        assert!(there.is_whole() && there == *content.info, "{}", there.name);
+        assert_eq!(content.names().len(), names.len());
+        let link = content.magnet(&[], &[]);
+        for name in ["btih:", "btmh:1220"] {
+            assert_eq!(link.contains(name), names.contains(&name), "{link}");
+        }
+        // Padding is no file.
+        let top = content.write_original(folder.path()).expect("written");
+        let mut there = fs::read_dir(&top).expect("a folder").count();
+        if top.join("notes").is_dir() {
+            there += fs::read_dir(top.join("notes")).expect("a folder").count() - 1;
+        }
+        let files = content.info.files.iter().filter(|file| !file.padding).count();
+        assert_eq!(there, files, "{}", top.display());
+    }
 }
 
 #[test]

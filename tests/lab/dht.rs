@@ -94,7 +94,7 @@ fn the_command_says_where_its_dht_begins_and_who_asks() {
     assert_eq!(started["dht_nodes"], 12, "{started}");
     let way_in = started["dht"].as_str().expect("an address");
     let commands = started["commands"].as_array().expect("a list");
-    let of_dht = |command: &&Value| command["chapter"].as_u64() >= Some(21);
+    let of_dht = |command: &&Value| [21, 22].contains(&command["chapter"].as_u64().unwrap_or(0));
     assert_eq!(commands.iter().filter(of_dht).count(), 3, "{started}");
     Run::new(["dht_ping", way_in]).run().succeeds();
     // Others on this machine may ask it as well: a lab takes the usual port.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use piecemeal::lab::guide::Guide;
 use piecemeal::lab::seeder::Plan;
-use piecemeal::lab::{Lab, album, sample};
+use piecemeal::lab::{Lab, chapters};
 
 use crate::support::{Run, commands, folder};
 
@@ -93,8 +93,8 @@ fn printed(folder: &Path) -> String {
 
 #[test]
 fn the_example_of_every_help_works_beside_a_running_lab() {
-    let contents = vec![sample().expect("a torrent"), album().expect("a torrent")];
-    let mut lab = Lab::start(contents, &vec![Plan::default(); 3], 0).expect("a lab");
+    let mut lab =
+        Lab::start(chapters().expect("torrents"), &vec![Plan::default(); 3], 0).expect("a lab");
     lab.start_dht(12, 0).expect("a DHT");
     let way_in = lab.dht.as_ref().map(|dht| dht.way_in().to_string()).unwrap_or_default();
     // The examples assume the lab's usual addresses.

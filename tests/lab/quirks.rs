@@ -165,6 +165,12 @@ fn blocks_come_as_the_quirk_has_them() {
         assert_eq!(client.piece(0, 0).len(), length, "{quirk}");
     }
 
+    let (mut client, _seeder, content) = asked("wrong-block");
+    assert_eq!(client.piece(0, 0), content.data[..16]);
+    client.request(0, 16_384, 16);
+    let right = &content.data[16_384..16_400];
+    assert!(client.piece(0, 16_384).iter().zip(right).all(|(wrong, right)| wrong != right));
+
     let (mut client, _seeder, content) = asked("noise");
     assert_eq!(client.piece(0, 0), content.data[..16]);
     assert_eq!(client.take(4), [0; 4], "a keep-alive");

@@ -80,9 +80,10 @@ fn a_stage_uses_only_earlier_stages() {
 
 /// Files that decide: which piece, which peer, how much. They get the time and the dice as arguments,
 /// so a test or a simulation can run them without waiting, and get the same result twice.
-const DECISIONS: [&str; 32] = [
+const DECISIONS: [&str; 36] = [
     "s11_work_queue/board.rs",
     "s11_work_queue/board/end_game.rs",
+    "s11_work_queue/board/explained.rs",
     "s11_work_queue/board/search.rs",
     "s11_work_queue/evidence.rs",
     "s11_work_queue/rarest.rs",
@@ -113,6 +114,9 @@ const DECISIONS: [&str; 32] = [
     "s22_dht_node/table.rs",
     "s22_dht_node/table/rules.rs",
     "s22_dht_node/tokens.rs",
+    "s24_hash_transfer/asking.rs",
+    "s24_hash_transfer/layers.rs",
+    "s24_hash_transfer/proof.rs",
 ];
 
 #[test]

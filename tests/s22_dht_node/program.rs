@@ -81,23 +81,6 @@ fn a_download_and_a_link_find_their_peer_by_the_dht_alone() {
     }
 }
 
-#[test]
-fn a_trace_has_what_a_downloads_own_node_asks_and_hears() {
-    let scene = Scene::new();
-    fs::write(scene.path().join("t.torrent"), scene.torrent.file(None)).expect("it can be written");
-    let way = scene.way();
-    let words = ["download", "-o", "out", "--port", "0", "--trace=trace", "--dht-bootstrap", &way];
-    program(&[&words[..], &["t.torrent"]].concat(), scene.path()).run().succeeds();
-    let trace = fs::read_to_string(scene.path().join("trace")).expect("it is text");
-    let heads: Vec<&str> = trace.lines().filter(|line| line.starts_with('#')).collect();
-    for (way, what) in [("OUT ->", "get_peers"), ("IN  <-", "1 peer")] {
-        let is_there = |line: &&str| line.contains(way) && line.contains(what);
-        assert!(heads.iter().any(|line| is_there(line)), "{way} {what}: {heads:#?}");
-    }
-    // What wakes the node's thread is no message.
-    assert!(!heads.iter().any(|line| line.contains(", 0 bytes")), "{heads:#?}");
-}
-
 /// The torrent's file, in which a node of the DHT is a way in.
 fn with_nodes(scene: &Scene, tracker: Option<&str>) -> Vec<u8> {
     let address = scene.dht.address(0);

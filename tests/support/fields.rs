@@ -34,7 +34,7 @@ pub struct Subject {
 /// Cuts bytes into their fields.
 type Layout = fn(&mut Fields);
 
-const SUBJECTS: [(&str, u32, Layout); 45] = [
+const SUBJECTS: [(&str, u32, Layout); 52] = [
     ("bencode", 1, |fields| fields.bencode()),
     ("info dictionary", 2, |fields| fields.bencode()),
     ("pieces of the info dictionary", 2, |_| ()),
@@ -80,6 +80,13 @@ const SUBJECTS: [(&str, u32, Layout); 45] = [
     ("saved table", 22, |fields| fields.bencode()),
     ("a node's answers", 22, |fields| fields.bencode()),
     ("a node's questions", 22, |fields| fields.bencode()),
+    ("trees of hashes", 23, |_| ()),
+    ("file tree", 23, |fields| fields.bencode()),
+    ("piece layers", 23, |fields| fields.bencode()),
+    ("hybrid torrents", 23, |_| ()),
+    ("hash messages", 24, |fields| fields.messages()),
+    ("hash proofs", 24, |_| ()),
+    ("upgrade", 24, |fields| fields.handshake()),
 ];
 
 impl Subject {
@@ -110,7 +117,7 @@ struct Fields<'b> {
 }
 
 /// The ids of messages, and their names.
-const NAMES: [(u8, &str); 15] = [
+const NAMES: [(u8, &str); 18] = [
     (wire::CHOKE, "choke"),
     (wire::UNCHOKE, "unchoke"),
     (wire::INTERESTED, "interested"),
@@ -126,6 +133,9 @@ const NAMES: [(u8, &str); 15] = [
     (wire::REJECT, "reject"),
     (wire::ALLOWED_FAST, "allowed fast"),
     (wire::EXTENDED, "extended"),
+    (21, "hash request"),
+    (22, "hashes"),
+    (23, "hash reject"),
 ];
 
 impl<'b> Fields<'b> {
@@ -197,6 +207,11 @@ impl<'b> Fields<'b> {
                 self.skip(of("block"), length.saturating_sub(9), Kind::Bytes);
             }
             9 => self.numbers(&[&of("port")], 2),
+            21..=23 => {
+                self.skip(of("pieces root"), 32, Kind::Bytes);
+                let names = ["base layer", "index", "length", "proof layers"];
+                self.numbers(&names.map(of).each_ref().map(String::as_str), 4);
+            }
             wire::EXTENDED => {
                 self.number(of("extension id"), 1);
                 self.value(end, "");

@@ -30,6 +30,12 @@ pub fn udp_announce() -> Vec<u8> {
 /// A seed over IPv4 that was dialed, a peer without flags, one over IPv6, one that has gone.
 pub const PEX: &[u8] = b"d5:added12:\x7f\0\0\x02\x1a\xe1\x7f\0\0\x03\x1a\xe17:added.f2:\x12\x006:added618:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x1a\xe18:added6.f1:\x047:dropped6:\x7f\0\0\x04\x1a\xe1e";
 
+/// What the messages about hashes begin with.
+pub fn hashes(numbers: [u32; 4]) -> Vec<u8> {
+    let numbers = numbers.iter().flat_map(|number| number.to_be_bytes());
+    [0xaa; 32].into_iter().chain(numbers).collect()
+}
+
 /// An answer to a scrape (BEP 48): one torrent.
 pub fn scraped() -> Vec<u8> {
     [
@@ -85,6 +91,9 @@ pub fn all() -> Vec<Sample> {
         sample("ut_metadata reject", Kind::Messages, wire::extended(3, b"d8:msg_typei2e5:piecei0ee")),
         sample("lt_donthave", Kind::Messages, wire::extended(7, b"\0\0\0\x05")),
         sample("ut_pex", Kind::Messages, wire::extended(1, PEX)),
+        sample("hash request", Kind::Messages, wire::message(21, &hashes([2, 6, 2, 3]))),
+        sample("hashes", Kind::Messages, wire::message(22, &[&hashes([2, 6, 2, 1])[..], &[1; 32], &[2; 32], &[3; 32]].concat())),
+        sample("hash reject", Kind::Messages, wire::message(23, &hashes([0, 0, 512, 9]))),
         sample("the payload of an extension handshake", Kind::Extension, b"d1:md11:ut_metadatai3eee"),
         sample("the payload of a ut_metadata message", Kind::Metadata, b"d8:msg_typei0e5:piecei0ee"),
         sample("a UDP connect", Kind::Udp, UDP_CONNECT),

@@ -12,6 +12,7 @@ use piecemeal::s08_metadata::message::MetadataMessage;
 use piecemeal::s18_udp_tracker::packet::{Answer, Family, Request};
 use piecemeal::s20_lsd::search::BtSearch;
 use piecemeal::s21_dht_lookup::krpc::Packet;
+use piecemeal::s24_hash_transfer::message::HashMessage;
 use piecemeal::trace::kind::Kind;
 
 /// Whether the stages accept these bytes; `None` if no stage decodes this kind.
@@ -47,6 +48,9 @@ fn messages(bytes: &[u8]) -> Option<bool> {
     loop {
         match messages.read() {
             Ok(Message::Unknown { id: 20, .. }) => return None,
+            Ok(Message::Unknown { id, payload }) if HashMessage::decode(id, payload).is_err() => {
+                return Some(false);
+            }
             Ok(_) => {}
             Err(MessageError::HungUp { inside }) => return Some(!inside && !bytes.is_empty()),
             Err(_) => return Some(false),

@@ -1,8 +1,10 @@
 //! `--trace` and `--capture` on the commands, against fakes that send literal bytes.
 
 use crate::support::{
-    After, FakePeer, FakeTracker, FakeUdpTracker, Leech, Outcome, Run, Serving, Torrent, folder,
+    After, FakePeer, FakeTracker, FakeUdpTracker, Leech, Outcome, Plan, Run, Serving, Torrent,
+    folder,
 };
+use piecemeal::actors::dht::{FakeDht, NodePlan};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -419,4 +421,26 @@ fn a_capture_has_what_trackers_were_asked_and_answered() {
             assert_eq!(all("in").len(), 2);
         }
     }
+}
+
+#[test]
+fn a_trace_has_what_a_downloads_own_dht_node_asks_and_hears() {
+    let folder = folder();
+    let (torrent, path) = sample(folder.path(), None);
+    let peer = Plan::new(&torrent).start();
+    let known = [peer.address()];
+    let plans = (1..=3).map(|id| NodePlan::new([id; 20]).having(torrent.info_hash, &known));
+    let dht = FakeDht::mesh(plans).expect("loopback has ports");
+    let words = ["download", "-o", "out", "--port", "0", "--trace=trace", "--dht-bootstrap"];
+    let (way, path) = (dht.address(0).to_string(), path.to_string_lossy().into_owned());
+    let run = Run::new([&words[..], &[&way, &path]].concat()).dir(folder.path());
+    run.env("PIECEMEAL_OFFLINE", "1").run().succeeds();
+    let trace = fs::read_to_string(folder.path().join("trace")).expect("it is text");
+    let heads: Vec<&str> = trace.lines().filter(|line| line.starts_with('#')).collect();
+    for (way, what) in [("OUT ->", "get_peers"), ("IN  <-", "1 peer")] {
+        let is_there = |line: &&str| line.contains(way) && line.contains(what);
+        assert!(heads.iter().any(is_there), "{way} {what}: {heads:#?}");
+    }
+    // What wakes the node's thread is no message.
+    assert!(!heads.iter().any(|line| line.contains(", 0 bytes")), "{heads:#?}");
 }

@@ -1,8 +1,9 @@
 //! The answers of a fake peer to requests for blocks and metadata.
 
 use super::super::bencode;
-use super::super::peer_plan::{Blocks, Metadata, Unchoke};
+use super::super::peer_plan::{Blocks, Hashes, Metadata, Unchoke};
 use super::super::talk::Heard;
+use super::super::tree::{Asked, REQUEST_SIZE};
 use super::super::twists::noise;
 use super::super::{jitter, wire};
 use super::{Talker, done};
@@ -14,6 +15,9 @@ use std::time::{Duration, Instant};
 const METADATA_PIECE: usize = 16_384;
 /// The most bytes that a request may ask for.
 const MAX_BLOCK: u32 = 16_384;
+/// Requests that come within this time are answered together. On a busy machine, it may be the time
+/// between two that are sent at once.
+const TOGETHER: Duration = Duration::from_millis(400);
 /// The most requests that are collected to be answered in another order.
 const MAX_HELD: usize = 1_000;
 
@@ -45,6 +49,7 @@ impl Talker<'_> {
                 Ok(())
             }
             Some(wire::EXTENDED) => self.extended(&message.payload),
+            Some(wire::HASH_REQUEST) => self.hash_request(&message.payload),
             _ => Ok(()),
         }
     }
@@ -130,6 +135,12 @@ impl Talker<'_> {
                 self.request(piece, begin, length)?;
             }
         }
+        let last = self.held.hashes.last().map(|(_, came)| came.elapsed());
+        if last.is_some_and(|last| last >= TOGETHER) {
+            while let Some((asked, _)) = self.held.hashes.pop() {
+                self.hashes(&asked)?;
+            }
+        }
         if (quiet || self.held.backwards.len() > MAX_HELD) && !self.held.backwards.is_empty() {
             self.mischief();
             while let Some((piece, begin, length)) = self.held.backwards.pop() {
@@ -149,6 +160,29 @@ impl Talker<'_> {
             turn
         };
         self.line.rest(turn.saturating_duration_since(Instant::now()));
+    }
+
+    /// Answers a request for hashes. On a connection of version 1 it is no message, and the peer
+    /// hangs up as libtorrent does.
+    fn hash_request(&mut self, payload: &[u8]) -> io::Result<()> {
+        let asked = Asked::read(payload).filter(|_| payload.len() == REQUEST_SIZE);
+        let Some(asked) = asked.filter(|_| self.is_version_two()) else { return Err(done()) };
+        if self.plan.hashes == Hashes::Backwards && self.held.hashes.len() < MAX_HELD {
+            self.held.hashes.push((asked, Instant::now()));
+            return Ok(());
+        }
+        self.hashes(&asked)
+    }
+
+    /// Sends what the plan makes of the hashes, and reports it to the test if that is wrong.
+    fn hashes(&mut self, asked: &Asked) -> io::Result<()> {
+        let two = self.plan.torrent.version_two.as_ref();
+        let right = two.and_then(|two| two.answer(asked));
+        self.send(&self.plan.hashes.messages(asked, right).concat())?;
+        if self.plan.hashes != Hashes::Good {
+            self.mischief();
+        }
+        Ok(())
     }
 
     fn die(&mut self) -> io::Result<()> {

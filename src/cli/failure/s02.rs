@@ -46,6 +46,7 @@ impl From<MetainfoError> for Failure {
             MetainfoError::VersionTwo => {
                 "look for a version 1 or hybrid torrent of the same content"
             }
+            MetainfoError::Other(error) => return super::s23::failure(&**error), // s23 is plugged in
             _ => "it is damaged, or not a torrent; download it again",
         };
         Failure::new(BAD_INPUT, error).help(help).see("02-metainfo")

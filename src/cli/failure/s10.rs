@@ -1,7 +1,8 @@
 //! What to do about files. (stage 10)
 
-use crate::cli::exit_codes::{LOCAL, USAGE, stopped};
+use crate::cli::exit_codes::{BAD_INPUT, LOCAL, USAGE, stopped};
 use crate::cli::failure::{Failure, at_the_disk};
+use piecemeal::s02_metainfo::MetainfoError;
 use piecemeal::s10_storage::StorageError;
 use piecemeal::s10_storage::create::CreateError;
 
@@ -14,6 +15,10 @@ impl From<StorageError> for Failure {
             StorageError::Link { .. } => "remove the link, or choose another place",
             StorageError::NotAFile { .. } => {
                 "give the path of the file itself, with its name; this path is a folder, or the like"
+            }
+            StorageError::Contradiction { .. } => {
+                let help = "no content fits this torrent: get another torrent of the same content";
+                return Failure::new(BAD_INPUT, error).help(help).see("10-storage");
             }
             StorageError::Gone { .. } => "download again to the same place",
             StorageError::Stopped => {
@@ -55,6 +60,14 @@ impl From<CreateError> for Failure {
             CreateError::PieceLength { enough, .. } => {
                 let help = format!("use --piece-length {enough} or more");
                 return Failure::new(USAGE, error).help(help).see("10-storage");
+            }
+            CreateError::Refused(MetainfoError::Broken { path, .. })
+                if path.ends_with("length") =>
+            {
+                (USAGE, "use a power of two as --piece-length, such as 256KiB")
+            }
+            CreateError::Refused(MetainfoError::Bencode(_)) => {
+                (LOCAL, "folders are nested too deep for readers: move the inner ones up")
             }
             CreateError::Refused(_) => (USAGE, "choose another --name"),
         };

@@ -19,7 +19,8 @@ pub fn mistake(bytes: &[u8], known: &Known) -> Option<Cause> {
         let name = bytes.get(..RESERVED).unwrap_or(bytes);
         return Some(Cause::new(hints::handshake(name), shown));
     }
-    let places = || known.contents.iter().filter_map(|content| place(bytes, content.info_hash()));
+    let names = || known.contents.iter().flat_map(|content| content.info.names.all());
+    let places = || names().filter_map(|name| place(bytes, name));
     match places().next() {
         Some(INFO_HASH) if bytes.len() == HANDSHAKE_LENGTH => None,
         Some(place) if place != INFO_HASH => Some(reserved(bytes, place)),

@@ -61,7 +61,8 @@ impl<'k> Replay<'k> {
                 None => {
                     let hash = self.client.take_handshake().map(|theirs| theirs.info_hash);
                     let mut contents = known.contents.iter();
-                    self.content = contents.find(|content| Some(content.info_hash()) == hash);
+                    self.content = contents
+                        .find(|content| hash.is_some_and(|hash| content.info.names.has(hash)));
                 }
             }
         }

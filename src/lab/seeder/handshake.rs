@@ -39,8 +39,8 @@ pub fn receive<'s>(
         error => End::Handshake { error, hint: hints::handshake(&reader.bytes) },
     })?;
     let contents = || seeder.torrents.iter().map(|holding| &holding.content);
-    let asked =
-        seeder.torrents.iter().find(|holding| holding.content.info_hash() == theirs.info_hash);
+    let is_asked = |holding: &&Holding| holding.content.info.names.has(theirs.info_hash);
+    let asked = seeder.torrents.iter().find(is_asked);
     let holding = asked.ok_or_else(|| {
         let wrong: Vec<_> =
             contents().flat_map(|content| hints::wrong_hashes(&content.metadata, None)).collect();
@@ -53,7 +53,8 @@ pub fn receive<'s>(
         }
     })?;
     log.handshake(theirs.peer_id, &holding.content.info);
-    let mut ours = Handshake::new(holding.content.info_hash(), seeder.peer_id);
+    // By the name that the peer uses, if there are two.
+    let mut ours = Handshake::new(theirs.info_hash, seeder.peer_id);
     ours.reserved = holding.plan.extra_reserved;
     if theirs.has_bit(EXTENSION_BIT) && holding.plan.extension {
         ours = ours.with_bit(EXTENSION_BIT);

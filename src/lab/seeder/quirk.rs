@@ -47,7 +47,7 @@ impl fmt::Display for Quirk {
 
 impl Quirk {
     /// All quirks in the order of a conversation.
-    pub const ALL: [Quirk; 34] = [
+    pub const ALL: [Quirk; 35] = [
         Quirk::new("close", "hangs up at once", |plan| plan.greeting(Greeting::Close)),
         Quirk::new("half-shake", "sends half a handshake", |plan| plan.greeting(Greeting::Half)),
         Quirk::new("drip", "sends a byte a second", |plan| plan.greeting(Greeting::Drip)),
@@ -91,6 +91,9 @@ impl Quirk {
         Quirk::new("unasked", "gives blocks unasked", |plan| plan.blocks(Blocks::Unasked)),
         Quirk::new("no-such-piece", "gives pieces out of range", |plan| {
             plan.blocks(Blocks::OutOfRange)
+        }),
+        Quirk::new("wrong-block", "spoils one block a piece", |plan| {
+            plan.blocks(Blocks::WrongAt(16 << 10))
         }),
         Quirk::new("too-long", "gives a byte too many", |plan| plan.blocks(Blocks::TooLong)),
         Quirk::new("too-short", "gives a byte too few", |plan| plan.blocks(Blocks::TooShort)),

@@ -4,6 +4,7 @@
 //! from the buffer, never from the socket. So it can wait for the peer or for its own rate,
 //! but not for both at once.
 
+mod hashes;
 mod missing;
 mod opening;
 mod serving;
@@ -31,6 +32,8 @@ use crate::s07_extension::extension::Extension;
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions};
 use crate::s08_metadata::UtMetadata;
 use crate::s19_pex::UtPex;
+use crate::s23_v2::trees;
+use crate::s24_hash_transfer::message::{HASH_REJECT, HASH_REQUEST};
 
 /// The silence after which a note says what the client may have forgotten.
 const LULL: Duration = Duration::from_secs(5);
@@ -276,6 +279,12 @@ impl<'s> Session<'s> {
 
     fn receive(&mut self, message: Message) -> Result<(), End> {
         self.log.received(&message);
+        if let Message::Unknown { id: id @ HASH_REQUEST..=HASH_REJECT, payload } = message
+            && trees(&self.holding.content.info).is_some()
+        {
+            self.about_hashes(id, payload);
+            return Ok(());
+        }
         let asks = |payload: &[u8]| payload.first().is_some_and(|id| *id != 0);
         match &message {
             Message::Unknown { id: EXTENDED, payload } => self.partner.asked |= asks(payload),

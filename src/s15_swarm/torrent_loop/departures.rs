@@ -88,6 +88,9 @@ impl TorrentLoop<'_> {
     /// thread saw the end.
     fn settle(&mut self, address: SocketAddr, why: &Ended, gone: Option<&Live>, now: Instant) {
         let here_too = gone.is_some_and(|gone| self.note_double(gone, address));
+        if matches!(why, Ended::Handshake(HandshakeError::HungUp)) {
+            self.addresses.note_hung_up(address);
+        }
         match why {
             Ended::Session(SessionEnd::Corrupt(_)) | Ended::WrongMetadata(_) => self.ban(address),
             Ended::Ourselves | Ended::Session(SessionEnd::BothComplete) => {

@@ -100,7 +100,8 @@ impl TorrentLoop<'_> {
     fn dial_next(&mut self, now: Instant) -> bool {
         let Some(peer) = self.addresses.next(now) else { return false };
         self.places.note_filled(true);
-        let started = self.start(Candidate::Dial(peer), peer).is_ok();
+        let name = self.swarm.names.to_dial(self.addresses.hung_up(peer));
+        let started = self.start(Candidate::Dial(peer, name), peer).is_ok();
         if !started {
             // Not the address's fault: this was no attempt.
             self.addresses.put_back(peer, now);

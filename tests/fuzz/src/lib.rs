@@ -21,6 +21,7 @@ pub mod explain;
 pub mod extension_handshake;
 pub mod framing;
 pub mod handshake;
+pub mod hash_message;
 pub mod http_request;
 pub mod krpc;
 pub mod lt_metadata;
@@ -48,7 +49,7 @@ mod taken;
 pub type Check = fn(&[u8]);
 
 /// All of them, by the names of the programs in `src/bin`.
-pub const TARGETS: [(&str, Check); 21] = [
+pub const TARGETS: [(&str, Check); 22] = [
     ("bencode", bencode::check),
     ("metainfo", metainfo::check),
     ("tracker_answer", tracker_answer::check),
@@ -64,6 +65,7 @@ pub const TARGETS: [(&str, Check); 21] = [
     ("pex_message", pex_message::check),
     ("bt_search", bt_search::check),
     ("krpc", krpc::check),
+    ("hash_message", hash_message::check_all),
     ("explain", explain::check),
     ("capture", capture::check),
     ("http_request", http_request::check),

@@ -8,6 +8,7 @@ use piecemeal::s01_bencode::encode;
 use piecemeal::s02_metainfo::other_sources::{MAX_NODES, MAX_WEB_SEEDS};
 use piecemeal::s02_metainfo::trackers::{MAX_TIERS, MAX_TRACKERS, MAX_URL_LENGTH};
 use piecemeal::s02_metainfo::{Info, InfoHash, Metainfo};
+use piecemeal::s23_v2::trees;
 
 use super::{bounded, is_printable, torrent};
 
@@ -44,22 +45,60 @@ pub fn check(input: &[u8]) {
         }
         Err(error) => is_printable(error),
     }
+    match bounded(file.len(), 512, || piecemeal::s23_v2::from_bytes(&file)) {
+        Ok(torrent) => has_sound_trees(&torrent.info),
+        Err(error) => is_printable(error),
+    }
+}
+
+/// What holds for every torrent of version 2 that is accepted, and for hybrids.
+fn has_sound_trees(info: &Info) {
+    let Some(trees) = trees(info) else { return is_sound(info) };
+    let is_hybrid = info.info_hash == InfoHash::of(&info.raw);
+    if is_hybrid {
+        is_sound(info);
+    } else {
+        has_safe_files(info);
+        assert!(
+            info.files.iter().filter(|file| !file.padding).map(|file| file.length).sum::<u64>()
+                == info.length
+        );
+    }
+    let mut next = 0;
+    for tree in trees.files() {
+        let entry = &info.files[tree.number];
+        assert_eq!((entry.length, entry.padding, tree.first_piece), (tree.length, false, next));
+        assert_eq!(entry.offset, u64::from(next) * u64::from(info.piece_length));
+        next += tree.pieces;
+        let last = info.piece(next - 1).expect("a file is covered by pieces");
+        let rest = tree.length - u64::from(tree.pieces - 1) * u64::from(info.piece_length);
+        assert!(u64::from(info.piece_size(last)) == rest || is_hybrid, "it ends with its file");
+        assert_eq!(trees.file_of(last.get()).map(|file| file.number), Some(tree.number));
+        assert!(tree.layer().is_none_or(|layer| layer.len() == tree.pieces as usize));
+    }
+    assert_eq!(next, info.piece_count(), "the pieces are those of the files");
+    let sizes: u64 = info.pieces().map(|piece| u64::from(info.piece_size(piece))).sum();
+    assert_eq!(sizes, info.length, "the pieces are the content");
 }
 
 /// What holds for every torrent that is accepted.
 pub fn is_sound(info: &Info) {
     assert_eq!(info.info_hash, InfoHash::of(&info.raw));
+    let end = has_safe_files(info);
+    assert_eq!(end, info.length);
+    let sizes: u64 = info.pieces().map(|piece| u64::from(info.piece_size(piece))).sum();
+    assert_eq!(sizes, info.length, "the pieces are the content");
+    assert!(info.pieces().all(|piece| (1..=info.piece_length).contains(&info.piece_size(piece))));
+}
+
+/// Returns where the last file ends.
+fn has_safe_files(info: &Info) -> u64 {
     is_name(&info.name);
     let mut end = 0;
     for file in &info.files {
         assert_eq!(file.offset, end, "files lie end to end");
         end += file.length;
     }
-    assert_eq!(end, info.length);
-    let sizes: u64 = info.pieces().map(|piece| u64::from(info.piece_size(piece))).sum();
-    assert_eq!(sizes, info.length, "the pieces are the content");
-    assert!(info.pieces().all(|piece| (1..=info.piece_length).contains(&info.piece_size(piece))));
-
     let mut paths = HashSet::new();
     for file in info.files.iter().filter(|file| !file.padding) {
         for component in file.path.components() {
@@ -76,6 +115,7 @@ pub fn is_sound(info: &Info) {
         !paths.iter().any(|path| folders(path)),
         "no file is where another one needs a folder: {paths:?}"
     );
+    end
 }
 
 /// A name that no file system and no terminal takes for more than a name.

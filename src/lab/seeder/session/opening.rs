@@ -19,7 +19,7 @@ impl Session<'_> {
     pub(super) fn shake(&self, connection: &mut Connection) -> Result<(), End> {
         let (ours, theirs) = (connection.ours, connection.theirs);
         let plan = &self.holding.plan;
-        let bytes = plan.handshake(ours.reserved, theirs.peer_id.0);
+        let bytes = plan.handshake(ours.info_hash.0, ours.reserved, theirs.peer_id.0);
         if plan.greeting == Greeting::Drip {
             for byte in bytes {
                 connection.output.set_deadline(Instant::now() + WRITE_TIMEOUT);

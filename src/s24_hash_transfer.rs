@@ -1,0 +1,319 @@
+//! Stage 24: ask a peer for hashes, and believe none of them without proof.
+//!
+//! The info dictionary of a version 2 torrent has one hash for each file, the root of its tree.
+//! Those of the pieces are somewhere else: in the .torrent file, or with the peers. So after a
+//! magnet link, a client asks for them, before it asks for the first block. Each answer comes with
+//! the hashes that lead from it to the root. So one answer can be checked without the others, and
+//! nobody need be trusted.
+//!
+//! * **Run it:** `piecemeal hashes lab/v2.torrent 127.0.0.2:6881`
+//! * **Spec:** BEP 52; **chapter:** `docs/24-hash-transfer.md`
+//! * **Builds on:** the trees of stage 23, [`Extension`] and [`Offer`] from stage 7, [`Watch`] from
+//!   stage 15
+//!
+//! # On the wire
+//! ```text
+//! us                                    the peer
+//!    hash request  root, 0, 0, 512, 9  ->
+//!                                      <-  hashes  512 of the layer, and 1 uncle
+//!    hash request  root, 0, 512, 128, 9 ->
+//!                                      <-  hashes  128 of the layer, and 3 uncles
+//!    the layer is complete: now blocks can be requested, and checked
+//!
+//!    hash request  of another root     ->
+//!                                      <-  hash reject
+//! ```
+//! # Decisions
+//! * **Hashes are metadata.** They are fetched on the connection that has brought the info
+//!   dictionary, or on any other, before a piece is lent. So no piece is ever on loan whose hash is
+//!   unknown, and neither queue nor session knows of this stage.
+//! * **An answer is checked before it is kept** ([`proof`]), and each alone. A peer that lies loses
+//!   its connection; one that refuses is asked again later, and others meanwhile ([`layers`]).
+//! * **Which block was wrong** (`blame`). If several peers brought a wrong piece, the hashes of its
+//!   blocks are asked for: only the wrong blocks are fetched again, and exactly their senders are
+//!   banned. In version 1, the whole piece must come a second time to show that.
+//! * **Layers are kept, blocks' hashes are not** ([`giving`]). These are computed when somebody
+//!   asks, of pieces that we have, and one piece at a time.
+//! * **Every request has an answer,** hashes or a reject, on a connection by either name.
+//!   libtorrent hangs up on one that goes by the SHA-1; a reject costs us 53 bytes.
+//! * **The better name.** A hybrid torrent has two, and these messages need the one of version 2.
+//!   Whoever dials with the SHA-1 sets a bit, and the answer may then have the other name.
+//! * **Left out:** asking for hashes between the layers; proofs of single pieces, with which a
+//!   download could begin a little earlier.
+//!
+//! # In two sittings
+//! 1. This file, [`message`], [`proof`] and [`subtree`], which makes proofs; then [`layers`] and
+//!    `asking`: what is asked for next, and of whom.
+//! 2. [`giving`], for peers that ask us. `blame` finds a wrong block. [`one_peer`] is the same
+//!    conversation without a swarm.
+
+#![warn(clippy::indexing_slicing)] // decodes what strangers send
+
+mod asking;
+mod blame;
+pub mod giving;
+pub mod layers;
+pub mod message;
+pub mod one_peer;
+pub mod proof;
+pub mod subtree;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use thiserror::Error;
+
+use self::asking::Owed;
+use self::blame::Suspect;
+use self::giving::{Allowance, Giver};
+use self::layers::{Lacking, MissingLayers};
+use self::message::{HashMessage, HashMessageError, HashRequest};
+use self::proof::{ProofError, check};
+use crate::s02_metainfo::{Info, InfoHash};
+use crate::s05_messages::Message;
+use crate::s05_messages::connection::Connection;
+use crate::s07_extension::BoxError;
+use crate::s07_extension::extension::{Extension, Offer, Reply};
+use crate::s12_session::host::Torrent;
+use crate::s15_swarm::Plan;
+use crate::s15_swarm::view::Watch;
+use crate::s23_v2::merkle::{Hash, height_of};
+use crate::s23_v2::trees::Trees;
+use crate::s23_v2::{V2Error, trees};
+
+/// What all sessions of a torrent share: what is missing, and what is kept to be given.
+pub struct Hashes {
+    /// Returns the info dictionary, once it is known.
+    info: Box<dyn Fn() -> Option<Arc<Info>> + Send + Sync>,
+    /// Returns the content, once we know where it is.
+    torrent: Box<dyn Fn() -> Option<Arc<Torrent>> + Send + Sync>,
+    /// The layers that are missing; `None` until the info dictionary is known. A leaf lock.
+    missing: Mutex<Option<MissingLayers>>,
+    giver: Giver,
+}
+
+impl Hashes {
+    /// Begins for a torrent of which one function returns the info dictionary, and another the
+    /// content, as soon as each is known.
+    pub fn new(
+        info: impl Fn() -> Option<Arc<Info>> + Send + Sync + 'static,
+        torrent: impl Fn() -> Option<Arc<Torrent>> + Send + Sync + 'static,
+    ) -> Arc<Hashes> {
+        let (info, torrent) = (Box::new(info), Box::new(torrent));
+        Arc::new(Hashes { info, torrent, missing: Mutex::default(), giver: Giver::default() })
+    }
+
+    /// The torrent is that of a download.
+    fn of(watch: &Arc<Watch>) -> Arc<Hashes> {
+        let (knows, has) = (Arc::clone(watch), Arc::clone(watch));
+        Hashes::new(move || knows.info(), move || has.torrent())
+    }
+
+    /// The trees of the torrent, once they are known. `None` also if it has none: it is of version
+    /// 1.
+    fn trees(&self) -> Option<Arc<Trees>> {
+        trees(&*(self.info)()?).map(Arc::clone)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<MissingLayers>> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is missing.
+    fn missing<R>(&self, trees: &Trees, change: impl FnOnce(&mut MissingLayers) -> R) -> R {
+        change(self.lock().get_or_insert_with(|| MissingLayers::new(lacking(trees))))
+    }
+
+    /// Adds the hashes of blocks that show which peer has spoilt a piece.
+    fn want_blame(&self, trees: &Trees) {
+        let Some(torrent) = (self.torrent)() else { return };
+        let suspects = torrent.queue.unexplained().into_iter();
+        let suspects = suspects.filter_map(|piece| Suspect::of_piece(trees, piece.get()));
+        let requests: Vec<HashRequest> = suspects.map(|suspect| suspect.request).collect();
+        self.missing(trees, |missing| missing.want_too(&requests));
+    }
+
+    /// Keeps an answer, if it is right.
+    ///
+    /// # Errors
+    /// If it is not.
+    fn keep(
+        &self,
+        trees: &Trees,
+        request: &HashRequest,
+        hashes: &[Hash],
+    ) -> Result<(), HashTransferError> {
+        let suspects = Suspect::of_request(trees, request);
+        if let Some(suspect) = suspects.first() {
+            check(request, hashes, suspect.expected)?;
+            self.missing(trees, |missing| missing.keep(request, hashes));
+            let torrent = (self.torrent)();
+            torrent.iter().for_each(|it| suspects.iter().for_each(|one| one.explain(hashes, it)));
+            return Ok(());
+        }
+        // A part of a layer has a proof up to the root. Computed before the lock is taken.
+        check(request, hashes, request.root)?;
+        match self.missing(trees, |missing| missing.keep(request, hashes)) {
+            // If this fails, the torrent has a root that no file of its length can have.
+            Some((root, layer)) => Ok(trees.learn(root, layer)?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns the files whose piece layer is missing.
+fn lacking(trees: &Trees) -> impl Iterator<Item = Lacking> {
+    trees.unknown().map(|file| Lacking {
+        root: file.root,
+        pieces: file.pieces,
+        piece_layer: trees.piece_height(),
+        height: height_of(file.length),
+    })
+}
+
+/// Adds the exchange of hashes to a download or a seed.
+pub fn plug(plan: &mut Plan) {
+    plan.extensions.push(Arc::new(HashOffer(Hashes::of(&plan.watch))));
+}
+
+/// Gives hashes to each peer, and asks it for those that are missing.
+pub struct HashOffer(pub Arc<Hashes>);
+
+impl Offer for HashOffer {
+    fn open(&self, peer: &Connection) -> Option<Box<dyn Extension>> {
+        let hashes = Arc::clone(&self.0);
+        Some(Box::new(HashTransfer::new(hashes, peer.theirs.info_hash)))
+    }
+}
+
+/// The exchange of hashes with one peer.
+pub struct HashTransfer {
+    hashes: Arc<Hashes>,
+    /// The name by which the two sides know the torrent here.
+    name: InfoHash,
+    /// What the peer owes us.
+    owed: Owed,
+    /// What it may still ask for. `None` until it asks for something.
+    allowance: Option<Allowance>,
+}
+
+impl HashTransfer {
+    /// Begins with a peer that has agreed on this name of the torrent.
+    pub fn new(hashes: Arc<Hashes>, name: InfoHash) -> HashTransfer {
+        HashTransfer { hashes, name, owed: Owed::default(), allowance: None }
+    }
+
+    /// Asks the peer for more of what is missing, as far as it owes us little enough.
+    pub fn ask(&mut self, now: Instant, reply: &mut Reply) {
+        let Some(trees) = self.hashes.trees() else { return };
+        // By the other name it is a version 1 connection, on which libtorrent hangs up.
+        if trees.info_hash() != self.name {
+            return;
+        }
+        self.hashes.want_blame(&trees);
+        for request in self.hashes.missing(&trees, |missing| self.owed.ask(missing, now)) {
+            HashMessage::Request(request).encode_to(&mut reply.plain);
+        }
+    }
+
+    /// Answers a request with hashes or a reject.
+    fn answer(&mut self, request: HashRequest) -> HashMessage {
+        let given = self.hashes.trees().filter(|trees| trees.info_hash() == self.name);
+        let given = given.and_then(|trees| {
+            let torrent = (self.hashes.torrent)();
+            let pieces = trees.files().iter().map(|file| file.pieces);
+            let allowance =
+                self.allowance.get_or_insert_with(|| Allowance::new(pieces.sum::<u32>()));
+            self.hashes.giver.give(&request, &trees, torrent.as_deref(), allowance).ok()
+        });
+        match given {
+            Some(hashes) => HashMessage::Hashes(request, hashes),
+            None => HashMessage::Reject(request),
+        }
+    }
+
+    /// Handles a message about hashes.
+    ///
+    /// # Errors
+    /// If hashes are wrong that we have asked for.
+    pub fn hear(
+        &mut self,
+        message: HashMessage,
+        now: Instant,
+        reply: &mut Reply,
+    ) -> Result<(), HashTransferError> {
+        match message {
+            HashMessage::Request(request) => self.answer(request).encode_to(&mut reply.plain),
+            HashMessage::Hashes(request, hashes) => {
+                // Hashes that nobody has asked for are of no use, and cost nothing.
+                let trees = self.hashes.trees().filter(|_| self.owed.given(&request));
+                if let Some(trees) = trees {
+                    self.hashes.keep(&trees, &request, &hashes).inspect_err(|_| {
+                        // Not by `drop`: the peer does not owe it any more.
+                        self.hashes.missing(&trees, |missing| missing.put_back(&request));
+                    })?;
+                }
+                self.ask(now, reply);
+            }
+            HashMessage::Reject(request) => {
+                let trees = self.hashes.trees().filter(|_| self.owed.refused(&request, now));
+                if let Some(trees) = trees {
+                    self.hashes.missing(&trees, |missing| missing.put_back(&request));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Extension for HashTransfer {
+    fn name(&self) -> &'static str {
+        "hash transfer"
+    }
+
+    /// It has no message 20.
+    fn is_listed(&self) -> bool {
+        false
+    }
+
+    /// Never called: nobody has an id for it.
+    fn message(&mut self, _payload: &[u8], _reply: &mut Reply) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn plain(&mut self, message: &Message, reply: &mut Reply) -> Result<bool, BoxError> {
+        let Message::Unknown { id, payload } = *message else { return Ok(false) };
+        // In a torrent of version 1 these ids mean nothing, and so nothing is wrong with them.
+        if (self.hashes.info)().is_some_and(|info| trees(&info).is_none()) {
+            return Ok(false);
+        }
+        let Some(message) = HashMessage::decode(id, payload)? else { return Ok(false) };
+        self.hear(message, Instant::now(), reply)?;
+        Ok(true)
+    }
+
+    fn tick(&mut self, now: Instant, reply: &mut Reply) {
+        self.ask(now, reply);
+    }
+}
+
+impl Drop for HashTransfer {
+    /// What the peer has not given, others are asked for at once.
+    fn drop(&mut self) {
+        if let Some(missing) = &mut *self.hashes.lock() {
+            self.owed.requests().iter().for_each(|request| missing.put_back(request));
+        }
+    }
+}
+
+/// Why the exchange of hashes with a peer fails.
+#[derive(Debug, Error)]
+#[allow(missing_docs)] // the messages say it
+pub enum HashTransferError {
+    #[error(transparent)]
+    Message(#[from] HashMessageError),
+    #[error("its hashes are wrong: {0}")]
+    Proof(#[from] ProofError),
+    #[error("its hashes are right, and the torrent is not: {0}")]
+    Torrent(#[from] V2Error),
+}

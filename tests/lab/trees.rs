@@ -1,0 +1,134 @@
+//! Seeders of torrents with trees: names, hashes, and a seeder that lies in one block.
+
+use piecemeal::lab::Lab;
+use piecemeal::lab::content::Content;
+use piecemeal::lab::seeder::quirk::Quirk;
+use piecemeal::lab::seeder::{Fault, Plan};
+use piecemeal::lab::{hybrid, sample, version_two};
+use sha2::{Digest, Sha256};
+
+use crate::lab::client::{Client, PLAIN, last_note, seeder};
+use crate::support::{Run, folder, wire};
+
+fn sha256(data: &[u8]) -> [u8; 32] {
+    Sha256::digest(data).into()
+}
+
+fn parent(left: [u8; 32], right: [u8; 32]) -> [u8; 32] {
+    sha256(&[left, right].concat())
+}
+
+/// The leaves of the sample's file, with the zeros that fill them up to eight.
+fn leaves() -> [[u8; 32]; 8] {
+    let data = sample().expect("a torrent").data;
+    let blocks = data.chunks(16_384).map(sha256).chain([[0; 32]; 2]).collect::<Vec<_>>();
+    blocks.try_into().expect("six blocks, and two that are missing")
+}
+
+fn root() -> [u8; 32] {
+    let [a, b, c, d, e, f, g, h] = leaves();
+    let left = parent(parent(a, b), parent(c, d));
+    parent(left, parent(parent(e, f), parent(g, h)))
+}
+
+/// A hash request, as BEP 52 lays it out.
+fn asked(root: [u8; 32], numbers: [u32; 4]) -> Vec<u8> {
+    [&root[..], &numbers.map(u32::to_be_bytes).concat()].concat()
+}
+
+#[test]
+fn a_hybrid_is_served_by_both_names_and_answered_by_the_one_that_was_used() {
+    let content = hybrid().expect("a torrent");
+    let (seeder, _notes) = seeder(&content, Plan::default());
+    let names = content.names();
+    assert_eq!(names.len(), 2);
+    for name in names {
+        let mut client = Client::dial(seeder.address());
+        client.send(&wire::handshake(PLAIN, name.0, *b"-XX0000-tester000001"));
+        assert_eq!(client.take(68)[28..48], name.0);
+        // 50,000 bytes are two pieces, and the sample's file is three.
+        assert_eq!(client.message().expect("a bitfield"), (wire::BITFIELD, vec![0b1111_1000]));
+    }
+}
+
+#[test]
+fn a_seeder_gives_hashes_with_their_proof_and_rejects_what_makes_no_sense() {
+    let content = version_two().expect("a torrent");
+    let (seeder, notes) = seeder(&content, Plan::default());
+    let (mut client, _) = Client::greet(seeder.address(), &content, PLAIN);
+    client.message().expect("a bitfield");
+    let [a, b, c, d, e, f, g, h] = leaves();
+    // Choked, as we are: hashes are metadata, and need no unchoke.
+    let mut ask = |numbers| {
+        let request = asked(root(), numbers);
+        client.send(&wire::message(21, &request));
+        let (id, payload) = client.message().expect("an answer");
+        assert_eq!(payload[..48], request, "an answer repeats the question");
+        (id, payload[48..].to_vec())
+    };
+    // The piece layer, with the hash of a piece that is nothing but missing blocks.
+    let layer = [parent(a, b), parent(c, d), parent(e, f), parent(g, h)].concat();
+    assert_eq!(ask([1, 0, 4, 0]), (22, layer));
+    // Two blocks of the second piece, and two uncles: the first piece, and the right half.
+    let right = parent(parent(e, f), parent(g, h));
+    assert_eq!(ask([0, 2, 2, 2]), (22, [c, d, parent(a, b), right].concat()));
+    for numbers in [[0, 1, 2, 0], [0, 0, 3, 0], [0, 8, 8, 0], [3, 0, 2, 0], [1, 0, 4, 2]] {
+        assert_eq!(ask(numbers), (23, Vec::new()), "{numbers:?}");
+    }
+    client.send(&wire::message(21, &asked([7; 32], [0, 0, 2, 0])));
+    assert_eq!(client.message().expect("an answer").0, 23, "no file has this root");
+    drop(client);
+    let last = last_note(&notes);
+    assert!(last.ends_with("it hung up"), "{last}");
+}
+
+#[test]
+fn a_hash_request_for_a_torrent_of_version_1_is_odd() {
+    let content = sample().expect("a torrent");
+    let (seeder, notes) = seeder(&content, Plan::default());
+    let (mut client, _) = Client::greet(seeder.address(), &content, PLAIN);
+    client.message().expect("a bitfield");
+    client.send(&wire::message(21, &asked(root(), [1, 0, 4, 0])));
+    client.send(&wire::message(wire::INTERESTED, b""));
+    assert_eq!(client.message().expect("an unchoke").0, wire::UNCHOKE);
+    drop(client);
+    let seen = crate::lab::client::notes_to_the_last(&notes);
+    assert!(seen.iter().any(|text| text.contains("no message has the id 21")), "{seen:#?}");
+}
+
+/// Downloads a content from seeders with these faults, by its .torrent or by a link.
+fn downloads(content: &Content, faults: &[Fault], by_link: bool) {
+    let folder = folder();
+    let plans: Vec<Plan> = faults.iter().map(|fault| Plan::with_fault(*fault)).collect();
+    let lab = Lab::start(vec![content.clone()], &plans, 0).expect("a lab");
+    let out = folder.path().join("out");
+    let torrents = lab.write_torrents(folder.path()).expect("written");
+    let outcome = if by_link {
+        Run::new(["magnet_download", "-q", "-o"]).arg(&out).arg(lab.magnet(content)).run()
+    } else {
+        Run::new(["download", "-q", "-o"]).arg(&out).arg(&torrents[0]).run()
+    };
+    assert_eq!(outcome.code, Some(0), "{}, {faults:?}: {outcome}", content.info.name);
+    for file in content.info.files.iter().filter(|file| !file.padding) {
+        let begin = file.offset as usize;
+        let there = std::fs::read(out.join(&file.path)).expect("a file");
+        assert!(there == content.data[begin..begin + file.length as usize], "{:?}", file.path);
+    }
+    Run::new(["verify", "-q"]).arg(&torrents[0]).arg(&out).run().succeeds();
+}
+
+#[test]
+fn both_torrents_with_trees_download_from_the_lab_by_file_and_by_link() {
+    for content in [hybrid().expect("a torrent"), version_two().expect("a torrent")] {
+        downloads(&content, &[Fault::None], false);
+        downloads(&content, &[Fault::None], true);
+    }
+}
+
+#[test]
+fn a_seeder_that_lies_in_one_block_of_each_piece_cannot_spoil_a_download() {
+    let liar = Fault::Quirk(Quirk::named("wrong-block").expect("there is one"));
+    for content in [hybrid().expect("a torrent"), version_two().expect("a torrent")] {
+        downloads(&content, &[liar, Fault::None], false);
+    }
+}
