@@ -31,7 +31,7 @@ pub struct Suspect {
 
 impl Suspect {
     /// Returns what to ask for, about a piece. `None` if it has a single block, or more than are
-    /// given at a time: those of 8 MiB and over are fetched again as in version 1.
+    /// given at a time: pieces longer than 8 MiB are fetched again, as in version 1.
     pub fn of_piece(trees: &Trees, piece: u32) -> Option<Suspect> {
         let file = trees.file_of(piece)?;
         let layer = trees.height_at(file);
