@@ -309,11 +309,6 @@ impl Info {
             shape: Shape { pieces, is_aligned: false },
         })
     }
-
-    /// The names that peers may use for the torrent.
-    pub fn names(&self) -> Names {
-        self.names.clone()
-    }
 }
 
 /// Refuses a format that we cannot read. BEP 52: check the version before anything else, since

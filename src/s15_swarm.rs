@@ -325,9 +325,8 @@ where
     plan.watch.begin(&swarm);
     let limits =
         Limits { max_peers: budget.places, patience: plan.patience, retry, silence: plan.silence };
-    let later = plan.later_sources;
-    let torrent_loop =
-        TorrentLoop::new((swarm, later), limits, Box::new(prepare), event, (messages, received));
+    let (later, prepare) = (plan.later_sources, Box::new(prepare));
+    let torrent_loop = TorrentLoop::new(swarm, later, limits, prepare, event, (messages, received));
     torrent_loop.run(plan.info, plan.sources, &plan.stop)
 }
 

@@ -119,7 +119,7 @@ fn a_piece_is_right_if_the_sha_1_of_its_blocks_is_its_hash() {
 #[test]
 fn a_torrent_may_have_several_names_and_each_is_as_good() {
     let info = Info::from_bytes(TINY).expect("it is right");
-    let only = info.names();
+    let only = &info.names;
     assert_eq!((only.first(), only.has(info.info_hash)), (info.info_hash, true));
     assert!(!only.has(InfoHash([7; 20])) && only.is(TINY) && !only.is(&TINY[1..]));
     let names = Names::from(InfoHash([7; 20])).and(info.info_hash);

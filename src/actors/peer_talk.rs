@@ -188,7 +188,8 @@ impl<'a> Talker<'a> {
                 if !self.mute {
                     self.answer(&message)?;
                 }
-                // Who is slow hears meanwhile what is canceled, and what has no need to wait.
+                // A slow peer goes on reading: a cancel, or a request for hashes, comes before
+                // the blocks that are still to be sent.
                 if !self.plan.pace.is_zero() {
                     self.hear(MOMENT)?;
                 }
@@ -354,7 +355,7 @@ impl<'a> Talker<'a> {
             }
             Some(wire::HASH_REQUEST) => self.pending.push_front(heard),
             Some(wire::CANCEL) => {
-                // Who is slow has not given it yet.
+                // A slow peer has not sent the block yet.
                 if !self.plan.pace.is_zero() {
                     let before = self.pending.len();
                     let is_it =

@@ -31,7 +31,7 @@ pub struct Torrent {
     pub content: Vec<u8>,
     /// The length of each piece but the last.
     pub piece_length: usize,
-    /// What there is more in version 2.
+    /// What version 2 adds, if it is such a torrent.
     pub version_two: Option<Arc<VersionTwo>>,
     /// The piece layers, encoded; none in version 1.
     pub layers: Vec<u8>,

@@ -16,9 +16,9 @@ pub struct Draft {
     pub layers: BTreeMap<Hash, Vec<u8>>,
     /// The files, in the order of the tree.
     pub files: Vec<TreeFile>,
-    /// All files, each at the begin of a piece, zeros between them.
+    /// All files, each at the start of a piece, with zeros between them.
     pub content: Vec<u8>,
-    /// The length of each piece, but of the last of each file.
+    /// The length of each piece but the last of each file.
     pub piece_length: usize,
     hybrid: bool,
 }

@@ -40,7 +40,7 @@ pub const EXTENSION_BIT: u8 = 0x10;
 /// Reserved byte 7: the fast extension (BEP 6).
 pub const FAST_BIT: u8 = 0x04;
 
-/// Reserved byte 7: the torrent has a name of version 2, too (BEP 52).
+/// Reserved byte 7: the torrent also has a name of version 2 (BEP 52).
 pub const UPGRADE_BIT: u8 = 0x10;
 
 /// The length of a handshake.

@@ -30,7 +30,7 @@ pub fn info_from(
         ),
     );
     let info = fetch_metadata(connection, &mut extensions, names, deadline, &|| false)?;
-    say.say(8, "the SHA-1 of what came is the info hash of the link, so it is genuine");
+    say.say(8, "what came has the hash that the link names, so it is genuine");
     connection.input.replay();
     let info = info.expect("a fetch that is never cancelled returns the info dictionary");
     super::tracing::learn(&info); // plugged in

@@ -117,7 +117,7 @@ impl Server<'_> {
 
     /// The conversation with one peer, from its handshake to the end.
     fn talk(&self, mut transport: Transport) -> Result<(), HandshakeError> {
-        let names = self.torrent.queue.info().names();
+        let names = self.torrent.queue.info().names.clone();
         let theirs = answer(&mut transport, &self.ours, &names)?;
         let connection = Connection::new(transport, self.ours, theirs);
         let (peer, stats) = (connection.peer, Arc::new(PeerStats::new(connection.peer)));

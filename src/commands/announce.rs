@@ -42,7 +42,7 @@ impl Args {
             (torrent, 1, magnet.trackers.into_iter().map(|url| vec![url]).collect())
         } else {
             let metainfo = open(&self.torrent, options)?;
-            (metainfo.info.names(), metainfo.info.length, metainfo.tiers)
+            (metainfo.info.names, metainfo.info.length, metainfo.tiers)
         };
         // A second chance while there is time for one, but no flood of requests.
         let retry = options.timeout.map_or(Duration::MAX, |time| time / 4);

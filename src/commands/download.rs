@@ -30,7 +30,7 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let Metainfo { info, tiers, nodes, .. } = open(&self.torrent, options)?;
-        let mut plan = Plan::new(info.names(), Some(info), PeerId::random());
+        let mut plan = Plan::new(info.names.clone(), Some(info), PeerId::random());
         self.uploads.plug(&mut plan, options)?; // upload_options is plugged in
         add_sources(&mut plan, Named { tiers, nodes, linked: Vec::new() }, options);
         run_download(plan, &self.wanted, &self.torrent.to_string_lossy(), options)

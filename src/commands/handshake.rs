@@ -34,7 +34,7 @@ impl Args {
         let theirs = search(Vec::new(), vec![(self.peer, NamedBy::User)], &ask, deadline, say)
             .ask(deadline, move |peer| {
                 let mut transport = dial().dial(peer, deadline).map_err(HandshakeError::from)?;
-                Ok(exchange(&mut transport, &ours, &info.names())?)
+                Ok(exchange(&mut transport, &ours, &info.names)?)
             })?;
         say.say(
             4,

@@ -43,7 +43,7 @@ impl Args {
         let Metainfo { info, tiers, nodes, .. } = open(&self.torrent, options)?;
         let stop = interrupt()?;
         let (storage, have) = verified_content(&info, &self.path, &stop, options)?;
-        let mut plan = Plan::new(info.names(), Some(info), PeerId::random());
+        let mut plan = Plan::new(info.names.clone(), Some(info), PeerId::random());
         (plan.upload_only, plan.max_peers, plan.stop) = (true, self.max_peers.into(), stop);
         options.narrator().say(
             17,

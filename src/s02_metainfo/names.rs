@@ -118,11 +118,18 @@ impl Names {
 
     /// All of them, the first one first.
     pub fn all(&self) -> impl Iterator<Item = InfoHash> + '_ {
-        let known = move |name: &InfoHash| *name != self.first && !self.others.contains(name);
-        let learned = self.learned.get().into_iter();
-        let learned = learned.flat_map(|it| iter::once(it.first).chain(it.others.iter().copied()));
-        let own = iter::once(self.first).chain(self.others.iter().copied());
-        own.chain(learned.filter(known))
+        self.own().chain(self.learned())
+    }
+
+    /// Those that were known from the start.
+    fn own(&self) -> impl Iterator<Item = InfoHash> + '_ {
+        iter::once(self.first).chain(self.others.iter().copied())
+    }
+
+    /// Those that have come with the info dictionary, and were not known before.
+    pub fn learned(&self) -> impl Iterator<Item = InfoHash> + '_ {
+        let is_new = |name: &InfoHash| *name != self.first && !self.others.contains(name);
+        self.learned.get().into_iter().flat_map(Names::own).filter(is_new)
     }
 
     /// Returns the name by which to dial a peer that has hung up this many times before its

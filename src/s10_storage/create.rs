@@ -29,8 +29,8 @@ use std::time::SystemTime;
 use thiserror::Error;
 
 use self::encoding::{info, torrent};
-pub use super::hashing::Pieces;
 use super::hashing::hash_pieces;
+pub use super::hashing::{Pieces, add_zeros};
 use super::place::folder_of;
 use super::{Storage, StorageError};
 use crate::s01_bencode::printable;

@@ -158,9 +158,9 @@ pub(super) fn hash(
     Ok(hasher.finish())
 }
 
-/// Returns the hash of this many zeros: that of a piece which was reserved on disk and never
+/// Adds this many zeros to a hash: padding, or a piece which was reserved on disk and never
 /// written.
-pub(super) fn hash_of_zeros(mut hasher: Box<dyn PieceHasher>, length: u32) -> Vec<u8> {
+pub fn add_zeros(hasher: &mut dyn PieceHasher, length: u32) {
     // In parts, since a piece may have 512 MiB.
     let zeros = [0; 16 * 1024];
     let mut left = length as usize;
@@ -169,7 +169,6 @@ pub(super) fn hash_of_zeros(mut hasher: Box<dyn PieceHasher>, length: u32) -> Ve
         hasher.update(part);
         left -= part.len();
     }
-    hasher.finish()
 }
 
 /// Whether the hash is right. A missing piece is wrong; one that cannot be read is an error.

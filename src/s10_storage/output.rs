@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::hashing::hash_of_zeros;
+use super::hashing::add_zeros;
 use super::place::{How, Place};
 use super::{Storage, StorageError, shown, verify};
 use crate::s02_metainfo::piece_check::Judgment;
@@ -160,7 +160,11 @@ pub fn is_part_of(info: &Info, right: &Bitfield) -> bool {
     let mut zeros: HashSet<&[u8]> = HashSet::new();
     let long = |piece: &PieceIndex| info.piece_size(*piece) >= MIN_PROOF;
     info.pieces().filter(|piece| right.has(piece.get())).filter(long).any(|piece| {
-        let of_zeros = || hash_of_zeros(info.check.begin(piece), info.piece_size(piece));
+        let of_zeros = || {
+            let mut hasher = info.check.begin(piece);
+            add_zeros(&mut *hasher, info.piece_size(piece));
+            hasher.finish()
+        };
         let is_zeros = zeros.contains(info.piece_hash(piece))
             || info.check.judge(piece, &of_zeros()) == Judgment::Right;
         if is_zeros {

@@ -14,7 +14,7 @@ impl Swarm {
     /// peers that only have a magnet link. The first call counts; all others bring the same.
     pub(super) fn know(&self, info: &Arc<Info>) {
         // The link may have had only one of two.
-        self.names.learn(&info.names());
+        self.names.learn(&info.names);
         let _ = self.metadata.set(info.raw.clone().into());
         let _ = self.info.set(Arc::clone(info));
     }

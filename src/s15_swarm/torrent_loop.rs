@@ -86,8 +86,8 @@ pub(super) struct TorrentLoop<'e> {
     limits: Limits,
     /// `None` once the info dictionary is known: it can be called only once.
     prepare: Option<Prepare<'e>>,
-    /// How many names the torrent has had from the start, and what makes sources for others.
-    later_sources: (usize, LaterSources),
+    /// Makes sources for names that come with the info dictionary.
+    later_sources: LaterSources,
     /// The caller's function for events.
     event: &'e mut dyn FnMut(Event),
     /// Both ends of the channel. With a sender kept here, it never closes.
@@ -128,7 +128,8 @@ pub(super) struct TorrentLoop<'e> {
 impl<'e> TorrentLoop<'e> {
     /// Makes the loop. Nothing runs yet.
     pub(super) fn new(
-        (swarm, later_sources): (Arc<Swarm>, LaterSources),
+        swarm: Arc<Swarm>,
+        later_sources: LaterSources,
         limits: Limits,
         prepare: Prepare<'e>,
         event: &'e mut dyn FnMut(Event),
@@ -137,7 +138,7 @@ impl<'e> TorrentLoop<'e> {
         let (patience, silence) = (Patience::new(limits.patience), Silence::new(limits.silence));
         TorrentLoop {
             addresses: Addresses::new(limits.retry),
-            later_sources: (swarm.names.all().count(), later_sources),
+            later_sources,
             swarm,
             limits,
             prepare: Some(prepare),
@@ -261,8 +262,7 @@ impl<'e> TorrentLoop<'e> {
         }));
         self.swarm.signals.learned();
         // Only now it is sure that there is something to look for.
-        let (known, make) = &self.later_sources;
-        let new: Vec<_> = self.swarm.names.all().skip(*known).flat_map(make).collect();
+        let new: Vec<_> = self.swarm.names.learned().flat_map(&self.later_sources).collect();
         new.into_iter().for_each(|source| self.start_source(source));
         Ok(())
     }

@@ -88,9 +88,7 @@ impl TreeCheck {
     fn tree_hasher(&self, piece: PieceIndex) -> Option<TreeHasher> {
         let file = self.trees.file_of(piece.get())?;
         file.layer()?;
-        let piece_length = u64::from(self.trees.piece_length);
-        let before = u64::from(piece.get() - file.first_piece) * piece_length;
-        let left = (file.length - before).min(piece_length) as usize; // at most 512 MiB
+        let left = self.trees.bytes_of(file, piece.get()) as usize; // at most 512 MiB
         Some(TreeHasher::new(self.trees.height_at(file), left))
     }
 }

@@ -32,7 +32,7 @@ use crate::s02_metainfo::keys::broken;
 use crate::s02_metainfo::piece_check::{PieceHasher, sha1_hasher};
 use crate::s02_metainfo::{FileEntry, MAX_PIECES};
 use crate::s10_storage::create::encoding::{every_format, torrent as encoded, version_one};
-use crate::s10_storage::create::{Content, CreateError, Created, Draft, Pieces};
+use crate::s10_storage::create::{Content, CreateError, Created, Draft, Pieces, add_zeros};
 
 /// The formats that have trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -293,15 +293,8 @@ impl PieceHasher for PaddedHasher {
     }
 
     fn finish(&mut self) -> Vec<u8> {
-        // In parts: there may be 512 MiB of them. The tree gets none; a leaf is as short as the
-        // file's end makes it.
-        let zeros = [0; 16 * 1024];
-        let mut left = self.padding as usize;
-        while left > 0 {
-            let part = left.min(zeros.len());
-            self.both.sha1.update(zeros.get(..part).unwrap_or(&zeros));
-            left -= part;
-        }
+        // The tree gets none of them; a leaf is as short as the file's end makes it.
+        add_zeros(&mut *self.both.sha1, self.padding);
         self.both.finish()
     }
 }

@@ -119,6 +119,13 @@ impl Trees {
         if file.pieces == 1 { height_of(file.length) } else { self.piece_height() }
     }
 
+    /// The number of bytes that this piece has of its file. The last one may have fewer than the
+    /// others, and what is after them is padding.
+    pub fn bytes_of(&self, file: &FileTree, piece: u32) -> u64 {
+        let before = u64::from(piece - file.first_piece) * u64::from(self.piece_length);
+        (file.length - before).min(self.piece_length.into())
+    }
+
     /// The file that has this piece.
     pub fn file_of(&self, piece: u32) -> Option<&FileTree> {
         // The last file that begins at this piece or before it.

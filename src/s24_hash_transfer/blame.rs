@@ -43,14 +43,12 @@ impl Suspect {
             length,
             proof_layers: layer - 1, // those that we compute ourselves
         };
-        let before = u64::from(piece - file.first_piece) * u64::from(trees.piece_length);
-        let bytes = (file.length - before).min(trees.piece_length.into());
-        let blocks = bytes.div_ceil(BLOCK_LENGTH as u64) as usize;
+        let blocks = trees.bytes_of(file, piece).div_ceil(BLOCK_LENGTH as u64) as usize;
         Some(Suspect { piece, request, expected: *trees.piece_hash(piece)?, blocks })
     }
 
-    /// Returns the piece about which we have made this request: several, if the torrent has the
-    /// same file twice, and none if it was about a layer.
+    /// Returns the pieces about which we have made this request: one for each file with this root,
+    /// or none if it was about a layer.
     pub fn of_request(trees: &Trees, request: &HashRequest) -> Vec<Suspect> {
         let files = trees.of_root(request.root);
         let suspects = files.filter_map(|file| {

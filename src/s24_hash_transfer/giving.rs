@@ -185,9 +185,7 @@ impl<'t> Piece<'t> {
             let number = file.first_piece + in_file;
             let Some(piece) = queue.given_piece(number) else { continue };
             let expected = *trees.piece_hash(number).ok_or(Refused::UnknownLayer)?;
-            let before = u64::from(in_file) * u64::from(trees.piece_length);
-            let length = (file.length - before).min(trees.piece_length.into());
-            let offset = info.piece_offset(piece);
+            let (offset, length) = (info.piece_offset(piece), trees.bytes_of(file, number));
             return Ok(Piece { number, in_file, offset, length, layer, expected, store });
         }
         Err(Refused::NotOurs)

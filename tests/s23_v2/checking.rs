@@ -54,7 +54,7 @@ fn a_piece_is_right_if_its_tree_is() {
                 );
             }
             // A hybrid's may end with padding. But a piece that is cut short is never hashed.
-            if info.names().all().count() == 1 {
+            if info.names.all().count() == 1 {
                 assert_eq!(judge(&info, piece, &data[..data.len() - 1], 1), Judgment::Wrong);
             }
             let other = info.piece((piece.get() + 1) % 6).expect("it is one of them");

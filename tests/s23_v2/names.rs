@@ -87,12 +87,12 @@ fn a_link_of_any_kind_reads_all_versions() {
     let read = |names: Names, raw: &[u8]| names.read(raw).expect("it is right");
     let (hybrid, v2) = (made.hybrid_info(), made.v2_info());
     let info = read(names(&[btih(sha1(&hybrid))]), &hybrid);
-    assert_eq!(info.names().all().count(), 2, "a link with one name may lead to both");
+    assert_eq!(info.names.all().count(), 2, "a link with one name may lead to both");
     assert!(trees(&info).is_some_and(|trees| trees.is_incomplete()));
     assert!(trees(&read(names(&[btmh(sha256(&v2))]), &v2)).is_some());
     let v1 = b"d6:lengthi3e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
     assert!(trees(&read(names(&[btih(sha1(v1))]), v1)).is_none());
     // What a torrent's own names read is the torrent.
-    assert!(info.names().is(&hybrid) && !info.names().is(&v2));
-    assert_eq!(info.names().read(&hybrid).expect("it is right"), info);
+    assert!(info.names.is(&hybrid) && !info.names.is(&v2));
+    assert_eq!(info.names.read(&hybrid).expect("it is right"), info);
 }

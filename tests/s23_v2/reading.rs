@@ -73,12 +73,12 @@ fn the_names_are_those_that_libtorrent_gives() {
     ];
     for (name, pieces, alone, sha1, both) in table {
         let v2 = read(&fixture(&format!("{name}-v2")));
-        let names: Vec<String> = v2.names().all().map(|name| name.to_string()).collect();
+        let names: Vec<String> = v2.names.all().map(|name| name.to_string()).collect();
         assert_eq!(hex::encode(trees_of(&v2).name), alone, "{name}");
         assert_eq!(names, [&alone[..40]], "{name}: 20 bytes of it are the name on the wire");
         assert_eq!((v2.info_hash.to_string(), v2.piece_count()), (alone[..40].to_owned(), pieces));
         let hybrid = read(&fixture(&format!("{name}-hybrid")));
-        let names: Vec<String> = hybrid.names().all().map(|name| name.to_string()).collect();
+        let names: Vec<String> = hybrid.names.all().map(|name| name.to_string()).collect();
         assert_eq!(hex::encode(trees_of(&hybrid).name), both, "{name}");
         assert_eq!(names, [sha1, &both[..40]], "{name}: version 1 speaks first");
         assert_eq!((hybrid.info_hash.to_string(), hybrid.piece_count()), (sha1.to_owned(), pieces));
@@ -284,7 +284,7 @@ fn a_torrent_of_version_1_is_read_as_by_stage_2() {
         (from_bytes(file).expect("right"), Metainfo::from_bytes(file).expect("right"));
     assert_eq!(ours, stage_2);
     assert!(trees(&ours.info).is_none());
-    assert_eq!(ours.info.names().all().count(), 1);
+    assert_eq!(ours.info.names.all().count(), 1);
     // Without "meta version", the other keys mean nothing.
     let file = b"d4:infod9:file treei1e6:lengthi3e4:name1:a12:piece lengthi3e6:pieces20:aaaaaaaaaaaaaaaaaaaaee";
     assert!(trees(&from_bytes(file).expect("right").info).is_none());

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// A download of a torrent of any version.
 fn run(net: &Arc<Net>, info: Info, torrent: &Torrent, peers: &[SocketAddr]) -> Ran {
-    let mut plan = Plan::new(info.names(), Some(info.clone()), PeerId(US));
+    let mut plan = Plan::new(info.names.clone(), Some(info.clone()), PeerId(US));
     plan.dial = Arc::clone(net) as Arc<dyn Dial>;
     plan.patience = Duration::from_secs(10);
     plan.sources.push(Box::new(Names(peers.to_vec())));

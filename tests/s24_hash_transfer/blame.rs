@@ -20,7 +20,7 @@ const BLOCK: u32 = 16_384;
 /// A download of a torrent whose info dictionary is known.
 fn plan(net: &Arc<Net>, v2: &V2, peers: &[SocketAddr]) -> Plan {
     let info = v2.info();
-    let mut plan = Plan::new(info.names(), Some(info), PeerId(US));
+    let mut plan = Plan::new(info.names.clone(), Some(info), PeerId(US));
     plan.dial = Arc::clone(net) as Arc<dyn Dial>;
     plan.patience = Duration::from_secs(10);
     plan.sources.push(Box::new(Names(peers.to_vec())));

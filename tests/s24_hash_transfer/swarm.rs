@@ -255,7 +255,7 @@ fn by_name(talk: &mut Talk, name: [u8; 20]) -> io::Result<()> {
 /// A download of a hybrid of which the whole info dictionary is known.
 fn hybrid(net: &Arc<Net>, v2: &V2, peers: &[SocketAddr]) -> Plan {
     let info = v2.info();
-    let names = info.names();
+    let names = info.names.clone();
     Plan { info: Some(info), names, ..from_link(net, &link(v2, true, true), peers) }
 }
 
@@ -361,7 +361,7 @@ fn names_that_a_link_lacks_are_known_once_the_info_dictionary_is_there() {
 #[test]
 fn a_dialer_that_knows_both_names_is_answered_with_the_better_one() {
     let v2 = V2::hybrid(16_384, 16_384);
-    let names = v2.info().names();
+    let names = v2.info().names;
     let bit = UPGRADE.1;
     for (dialed, last, answered) in [
         (v2.sha1, 0x05, v2.sha1),
