@@ -42,10 +42,9 @@ impl DhtOptions {
         // those in a lab.
         let is_usual = !offline() && hosts.named.is_empty();
         let memory = memory.or_else(|| Memory::of_user().filter(|_| is_usual));
-        let memory = memory.map(|it| if bind.is_ipv6() { it.for_ipv6() } else { it });
         Setup {
             hosts,
-            memory,
+            memory: memory.map(|it| if bind.is_ipv6() { it.for_ipv6() } else { it }),
             wrap: Some(Box::new(super::tracing::datagrams)), // plugged in
             ..Setup::at(bind)
         }

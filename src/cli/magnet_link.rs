@@ -27,6 +27,7 @@ pub fn names(magnet: &Magnet) -> Result<Names, Failure> {
     // The first of them takes all links that the others do.
     let ways: &[NamesOf] = &[
         piecemeal::s23_v2::names::of_link, // s23_v2 is plugged in
+        // Without it, version 1 alone:
         |magnet| magnet.need_info_hash().map(Names::from),
     ];
     Ok(ways[0](magnet)?)

@@ -19,7 +19,8 @@ pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
     // The first of them reads all that the others do.
     let readers: &[Read] = &[
         piecemeal::s23_v2::read, // s23_v2 is plugged in
-        Metainfo::read,          // version 1
+        // Without it, version 1 alone:
+        Metainfo::read,
     ];
     let metainfo = readers[0](torrent).map_err(|error| match &error {
         MetainfoError::Io(_) => {
