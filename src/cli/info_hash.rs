@@ -6,12 +6,12 @@ use piecemeal::s02_metainfo::InfoHash;
 use super::Options;
 use super::exit_codes::BAD_INPUT;
 use super::failure::Failure;
-use super::magnet_link::read;
+use super::magnet_link::{names, read};
 
 /// Returns the info hash that is given in hex, or in a magnet link.
 pub fn info_hash(text: &str, options: &Options) -> Result<InfoHash, Failure> {
     if text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:")) {
-        return Ok(read(text, options)?.need_info_hash()?);
+        return Ok(names(&read(text, options)?)?.first());
     }
     let mut hash = [0; 20];
     if hex::decode_to_slice(text, &mut hash).is_ok() {

@@ -9,7 +9,7 @@ use piecemeal::s20_lsd::allowed;
 use crate::cli::failure::Failure;
 use crate::cli::listening::ip;
 use crate::cli::local_discovery::rooms;
-use crate::cli::magnet_link::read;
+use crate::cli::magnet_link::{names, read};
 use crate::cli::neighbors_story::tell;
 use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
@@ -35,7 +35,7 @@ impl Args {
         let link =
             self.torrent.to_str().filter(|text| text.to_ascii_lowercase().starts_with("magnet:"));
         let info_hash = if let Some(link) = link {
-            read(link, options)?.need_info_hash()?
+            names(&read(link, options)?)?.first()
         } else {
             let info = open(&self.torrent, options)?.info;
             let private = |error| Failure::from(error).about(self.torrent.to_string_lossy());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::cli::failure::Failure;
-use crate::cli::magnet_link::read;
+use crate::cli::magnet_link::{names, read};
 use crate::cli::scrape_all::{as_json, ask_all, line, no_tracker};
 use crate::cli::screen::progress::Progress;
 use crate::cli::torrent_file::open;
@@ -28,7 +28,7 @@ impl Args {
         let of_link = link.is_some();
         let (info_hash, urls) = if let Some(link) = link {
             let magnet = read(link, options)?;
-            (magnet.need_info_hash()?, magnet.trackers)
+            (names(&magnet)?.first(), magnet.trackers)
         } else {
             let metainfo = open(&self.torrent, options)?;
             (metainfo.info.info_hash, metainfo.tiers.concat())
