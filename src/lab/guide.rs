@@ -126,6 +126,7 @@ impl Guide<'_> {
         if let Some(v2) = self.torrents.get(VERSION_TWO) {
             commands.push((23, format!("info {}", quoted(v2))));
             commands.push((23, format!("tree --piece-length 32KiB {original}")));
+            commands.push((24, format!("hashes {} {peer}", quoted(v2))));
         }
         commands
     }

@@ -1,4 +1,4 @@
-//! Seeders of torrents with trees: names, hashes, and a seeder that lies in one block.
+//! Seeders of torrents with trees: names, hashes, and seeders that lie in one block or in a hash.
 
 use piecemeal::lab::Lab;
 use piecemeal::lab::content::Content;
@@ -123,6 +123,63 @@ fn both_torrents_with_trees_download_from_the_lab_by_file_and_by_link() {
         downloads(&content, &[Fault::None], false);
         downloads(&content, &[Fault::None], true);
     }
+}
+
+#[test]
+fn a_link_with_the_long_hash_alone_leads_to_the_tracker_and_through_the_dht() {
+    let content = version_two().expect("a torrent");
+    let mut lab = Lab::start(vec![content.clone()], &[Plan::default()], 0).expect("a lab");
+    lab.start_dht(12, 0).expect("there are loopback addresses");
+    let link = lab.magnet(&content);
+    assert!(link.contains("xt=urn:btmh:1220") && !link.contains("btih"), "{link}");
+    let scraped = Run::new(["scrape", &link]).run();
+    assert_eq!(scraped.code, Some(0), "{scraped}");
+    assert!(scraped.out().contains(": 1 seeder, 0 leechers"), "{scraped}");
+    let way_in = lab.dht.as_ref().expect("it was started").way_in().to_string();
+    let found = Run::new(["dht_peers", "--dht-bootstrap", &way_in, &link]).run();
+    assert_eq!(found.code, Some(0), "{found}");
+    assert_eq!(found.out().trim_end(), lab.addresses()[0].to_string());
+}
+
+fn liar_about_hashes() -> Fault {
+    Fault::Quirk(Quirk::named("wrong-hashes").expect("there is one"))
+}
+
+#[test]
+fn a_seeder_that_lies_about_hashes_does_so_in_one_bit_and_gives_right_blocks() {
+    let content = version_two().expect("a torrent");
+    let (seeder, _notes) = seeder(&content, Plan::with_fault(liar_about_hashes()));
+    let mut client = Client::unchoked(seeder.address(), &content);
+    let request = asked(root(), [1, 0, 4, 0]);
+    client.send(&wire::message(21, &request));
+    let (id, answer) = client.message().expect("an answer");
+    assert_eq!((id, &answer[..48]), (22, &request[..]), "an answer repeats the question");
+    let [a, b, c, d, e, f, g, h] = leaves();
+    let layer = [parent(a, b), parent(c, d), parent(e, f), parent(g, h)].concat();
+    let wrong_bits =
+        answer[48..].iter().zip(&layer).map(|(found, right)| (found ^ right).count_ones());
+    assert_eq!((answer.len() - 48, wrong_bits.sum::<u32>()), (layer.len(), 1));
+    client.request(0, 0, 16);
+    assert_eq!(client.piece(0, 0), content.data[..16]);
+}
+
+#[test]
+fn the_hashes_of_a_liar_are_refused_and_a_download_asks_another_seeder() {
+    let content = version_two().expect("a torrent");
+    let plans = [Plan::with_fault(liar_about_hashes()), Plan::default()];
+    let lab = Lab::start(vec![content.clone()], &plans, 0).expect("a lab");
+    let folder = folder();
+    let torrents = lab.write_torrents(folder.path()).expect("written");
+    let from = |seeder: usize| {
+        Run::new(["hashes"]).arg(&torrents[0]).arg(lab.addresses()[seeder].to_string()).run()
+    };
+    let refused = from(0);
+    assert_eq!(refused.code, Some(6), "{refused}");
+    let why = "its hashes are wrong: the hashes lead to ";
+    assert!(refused.err().contains(why), "{refused}");
+    from(1).succeeds();
+    drop(lab);
+    downloads(&content, &[liar_about_hashes(), Fault::None], true);
 }
 
 #[test]

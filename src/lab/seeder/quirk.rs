@@ -11,7 +11,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::actors::{Blocks, Greeting, Metadata, Order, Plan, Unchoke, wire};
+use crate::actors::{Blocks, Greeting, Hashes, Metadata, Order, Plan, Unchoke, wire};
 
 /// What is unusual about a seeder.
 #[derive(Clone, Copy)]
@@ -47,7 +47,7 @@ impl fmt::Display for Quirk {
 
 impl Quirk {
     /// All quirks in the order of a conversation.
-    pub const ALL: [Quirk; 35] = [
+    pub const ALL: [Quirk; 36] = [
         Quirk::new("close", "hangs up at once", |plan| plan.greeting(Greeting::Close)),
         Quirk::new("half-shake", "sends half a handshake", |plan| plan.greeting(Greeting::Half)),
         Quirk::new("drip", "sends a byte a second", |plan| plan.greeting(Greeting::Drip)),
@@ -114,6 +114,7 @@ impl Quirk {
         Quirk::new("meta-huge", "has 4 GB of metadata", |plan| {
             plan.metadata(Metadata::Size(4_000_000_000))
         }),
+        Quirk::new("wrong-hashes", "gives wrong hashes", |plan| plan.hashes(Hashes::WrongHash)),
     ];
 
     const fn new(name: &'static str, does: &'static str, change: fn(Plan) -> Plan) -> Quirk {

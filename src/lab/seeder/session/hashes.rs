@@ -4,6 +4,7 @@
 //! all of its small content in memory, and hashes the file that is asked about again each time.
 
 use super::Session;
+use crate::actors::tree::Asked;
 use crate::lab::hints::{self, Mistake};
 use crate::s23_v2::merkle::{BLOCK_LENGTH, Hash, height_of};
 use crate::s23_v2::trees;
@@ -13,17 +14,22 @@ use crate::s24_hash_transfer::proof::possible;
 use crate::s24_hash_transfer::subtree::{Subtree, answer};
 
 impl Session<'_> {
-    /// Answers a request for hashes, with them or with a reject.
+    /// Answers a request for hashes: with them, with a reject, or as the plan has it.
     pub(super) fn about_hashes(&mut self, id: u8, payload: &[u8]) {
         match HashMessage::decode(id, payload) {
             Ok(Some(HashMessage::Request(request))) => {
-                let message = match self.hashes(&request) {
-                    Some(hashes) => HashMessage::Hashes(request, hashes),
-                    None => HashMessage::Reject(request),
+                let right = self.hashes(&request);
+                let right = right.map(|hashes| hashes.iter().map(|hash| hash.0).collect());
+                let asked = Asked {
+                    root: request.root.0,
+                    base: request.base_layer,
+                    index: request.index,
+                    length: request.length,
+                    proof: request.proof_layers,
                 };
-                let mut encoded = Vec::new();
-                message.encode_to(&mut encoded);
-                self.queue_encoded(&encoded);
+                // The plan has the last word, as with blocks: this seeder may be one that lies.
+                let messages = self.holding.plan.hashes.messages(&asked, right);
+                self.queue_encoded(&messages.concat());
             }
             Ok(_) => {} // a seeder asks for none
             Err(error) => {
