@@ -181,10 +181,10 @@ impl<'f> FileTree<'f> {
         let width = 1 << (node.height - at);
         let (first, last) = (node.index * width, (node.index + 1) * width - 1);
         let there = self.count(at) - 1;
-        let padding = if there < last { ", and padding" } else { "" };
+        let rest = if there < last { ", and leaves without a block" } else { "" };
         match last.min(there) {
-            only if only == first => format!("{} {first}{padding}", what.trim_end_matches('s')),
-            last => format!("{what} {first} to {last}{padding}"),
+            only if only == first => format!("{} {first}{rest}", what.trim_end_matches('s')),
+            last => format!("{what} {first} to {last}{rest}"),
         }
     }
 

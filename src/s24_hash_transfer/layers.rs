@@ -41,11 +41,11 @@ impl Lacking {
     ///
     /// ```text
     /// 601 pieces, in a tree of 1,024:   | 0 .. 511 | 512 .. 1023 |    two requests of 512
-    ///                                              hashes of pieces up to 600, then padding
+    ///                                              hashes of pieces up to 600, then filler
     /// ```
     fn parts(self) -> impl Iterator<Item = HashRequest> {
         let above = self.height.saturating_sub(self.piece_layer);
-        // With a file of few pieces, all of the layer, padding included.
+        // With a file of few pieces, all of the layer, filler included.
         let length = MAX_LENGTH.min(1u32.checked_shl(above).unwrap_or(MAX_LENGTH));
         (0..self.pieces).step_by(length as usize).map(move |index| HashRequest {
             root: self.root,
@@ -169,7 +169,7 @@ impl MissingLayers {
     pub fn keep(&mut self, part: &HashRequest, proved: &[Hash]) -> Option<(Hash, Vec<Hash>)> {
         self.parts.remove(self.position(part)?);
         let layer = self.layers.get_mut(&part.root)?;
-        // Beyond the last piece there is only padding, which is not part of a layer.
+        // Beyond the last piece there is only filler, which is not part of a layer.
         let end = layer.pieces.min(part.index.saturating_add(part.length)) as usize;
         let start = part.index as usize;
         layer.hashes.resize(layer.hashes.len().max(end), Hash::ZERO);

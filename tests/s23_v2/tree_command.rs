@@ -109,7 +109,7 @@ fn longer_pieces_change_no_hash_and_are_named_where_they_are() {
         "   │  │     │  ├─ edecb9a70dc7094b  piece 36",
         "   │  │     │  └─ 8e1fcd08a5e621c0  piece 37",
         "   │  │     │     ├─ efe0308f5a5767e3",
-        "   │  │     │     └─ 2c21ab0edddbd2d2  block 600, and padding",
+        "   │  │     │     └─ 2c21ab0edddbd2d2  block 600, and leaves without a block",
     ] {
         assert!(found.iter().any(|found| found == line), "{line}\nin\n{}", found.join("\n"));
     }
