@@ -16,7 +16,7 @@ pub type Make =
 /// Options of `create`.
 #[derive(clap::Args)]
 pub struct DraftOptions {
-    /// Bytes in a piece: 256KiB [default: fits the size]
+    /// 256KiB; version 2: a power of two [default: fits]
     #[arg(long, value_name = "N", value_parser = piece_length)]
     piece_length: Option<u64>,
     /// A tracker, or a tier of alternatives [repeatable]

@@ -24,7 +24,7 @@ pub struct Args {
     /// The file, by its path in the torrent; the first one that has such hashes if none is named
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
-    /// The .torrent file, of version 2
+    /// The .torrent file, of version 2 or a hybrid
     torrent: PathBuf,
     /// The peer
     #[arg(value_name = "HOST:PORT", value_parser = crate::cli::address)]
