@@ -14,14 +14,14 @@
 //! # On the wire
 //! ```text
 //! us                                    the peer
-//!    hash request  root, 0, 0, 512, 9  ->
-//!                                      <-  hashes  512 of the layer, and 1 uncle
-//!    hash request  root, 0, 512, 128, 9 ->
-//!                                      <-  hashes  128 of the layer, and 3 uncles
+//!    hash request  root, 0, 0, 512, 9    ->
+//!                                        <-  hashes  512 of the layer, and 1 uncle
+//!    hash request  root, 0, 512, 512, 9  ->
+//!                                        <-  hashes  512 of the layer, and 1 uncle
 //!    the layer is complete: now blocks can be requested, and checked
 //!
-//!    hash request  of another root     ->
-//!                                      <-  hash reject
+//!    hash request  of another root       ->
+//!                                        <-  hash reject
 //! ```
 //! # Decisions
 //! * **Hashes are metadata.** They are fetched on the connection that has brought the info
@@ -42,10 +42,10 @@
 //!   download could begin a little earlier.
 //!
 //! # In two sittings
-//! 1. This file, [`message`], [`proof`] and [`subtree`], which makes proofs; then [`layers`] and
+//! 1. This card, [`message`], [`proof`] and [`subtree`], which makes proofs; then [`layers`] and
 //!    `asking`: what is asked for next, and of whom.
 //! 2. [`giving`], for peers that ask us. `blame` finds a wrong block. [`one_peer`] is the same
-//!    conversation without a swarm.
+//!    conversation without a swarm. Last, the code of this file, which connects them.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 

@@ -10,7 +10,7 @@
 //! No padding is read or written here. It is zeros, so a hybrid's SHA-1 goes on with zeros where a
 //! file has ended.
 //!
-//! | what | here, as in libtorrent |
+//! | what | here; all but the order is as in libtorrent, see `hybrid` |
 //! |---|---|
 //! | order | name by name, folder by folder: the order of the tree, and so of the pieces |
 //! | padding | `.pad/N`, of N bytes, behind each file that does not end with a piece |

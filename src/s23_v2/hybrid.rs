@@ -7,8 +7,8 @@
 //!                   0           piece                 a piece begins here
 //! ```
 //! The order is that of the tree: name by name, folder after folder. Sorting whole paths gives
-//! another one, since `.` comes before `/`: then `a.txt` is before `a/x`, and after it in a tree. A
-//! well-known library makes such hybrids, and refuses them itself.
+//! another one, since `.` comes before `/`: then `a.txt` is before `a/x`, and after it in a tree.
+//! libtorrent 2.1.1 makes such hybrids, and then refuses them itself.
 
 use super::V2Error;
 use super::file_tree::{Found, Place};
