@@ -68,89 +68,104 @@ pub const PEERS: [Job; 4] = [
     growth("64 MiB from 500 peers", 1 << 18, 500),
 ];
 
-/// Runs those that are wanted.
+/// Runs those that are wanted. Works that are compared with each other take turns: a machine has
+/// fast minutes and slow ones.
 pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Table) -> Summary<()> {
     let content = Content::new();
     let tracker = Tracker::start()?;
-    for job in COLUMNS.iter().chain([&LINK]).chain(&PIECES).chain(&PEERS) {
-        if options.wants(job.name) {
-            let path = folder.join("job.torrent");
+    let alone = COLUMNS.chunks(1).chain([std::slice::from_ref(&LINK)]);
+    for series in alone.chain([&PIECES[..], &PEERS[..]]) {
+        let wanted = series.iter().filter(|job| options.wants(job.name));
+        let mut swarms = Vec::new();
+        for job in wanted {
+            let path = folder.join(format!("job-{}.torrent", swarms.len()));
             let torrent =
                 Torrent::make(&content, path, job.length, job.piece_length, &tracker.url)?;
-            let swarm = Swarm::start(job, &torrent)?;
-            tracker.set_peers(&swarm.addresses)?;
-            rounds(job, &torrent, &swarm, options, clients, folder, &content, table)?;
+            swarms.push(Swarm::start(job, torrent)?);
+        }
+        for _ in 0..options.rounds {
+            for swarm in &mut swarms {
+                tracker.set_peers(&swarm.addresses)?;
+                swarm.round(clients, folder, &content, table)?;
+            }
         }
     }
     Ok(())
 }
 
-/// The seeders, and what is before them.
+/// A work with the seeders for it, and what is before them.
 struct Swarm {
+    job: &'static Job,
+    torrent: Torrent,
     addresses: Vec<String>,
+    /// Clients that have done it.
+    seen: Vec<Kind>,
+    /// Clients that could not do it.
+    failed: Vec<Kind>,
     _running: Vec<Helper>,
 }
 
 impl Swarm {
-    fn start(job: &Job, torrent: &Torrent) -> Summary<Swarm> {
-        let (seeder, addresses) = seeder::start(torrent, job.seeders)?;
-        let [address] = &addresses[..] else {
-            return Ok(Swarm { addresses, _running: vec![seeder] });
-        };
-        if !job.far {
-            return Ok(Swarm { addresses, _running: vec![seeder] });
+    fn start(job: &'static Job, torrent: Torrent) -> Summary<Swarm> {
+        let (seeder, mut addresses) = seeder::start(&torrent, job.seeders)?;
+        let mut running = vec![seeder];
+        if let ([address], true) = (&mut addresses[..], job.far) {
+            let (relay, before) = relay::start(address)?;
+            *address = before;
+            running.push(relay);
         }
-        let (relay, address) = relay::start(address)?;
-        Ok(Swarm { addresses: vec![address], _running: vec![seeder, relay] })
+        let (seen, failed) = Default::default();
+        Ok(Swarm { job, torrent, addresses, seen, failed, _running: running })
     }
-}
 
-#[expect(clippy::too_many_arguments, reason = "all of it is what a round consists of")]
-fn rounds(
-    job: &Job,
-    torrent: &Torrent,
-    swarm: &Swarm,
-    options: &Options,
-    clients: &[Client],
-    folder: &Path,
-    content: &Content,
-    table: &mut Table,
-) -> Summary<()> {
-    let out = folder.join("out");
-    // Over the link, as much as it holds must be asked for, and more.
-    let ahead = if job.far { 8 * MIB } else { MIB / 4 };
-    let limit = if job.growth { GROWTH_LIMIT } else { LIMIT };
-    let mut failed = Vec::new();
-    for round in 0..options.rounds {
+    /// Lets each client do the work once.
+    fn round(
+        &mut self,
+        clients: &[Client],
+        folder: &Path,
+        content: &Content,
+        table: &mut Table,
+    ) -> Summary<()> {
+        let (out, job) = (folder.join("out"), self.job);
+        // Over the link, as much as it holds must be asked for, and more.
+        let ahead = if job.far { 8 * MIB } else { MIB / 4 };
+        let limit = if job.growth { GROWTH_LIMIT } else { LIMIT };
         for client in clients {
             let few = matches!(client.kind, Kind::Floor | Kind::Ours | Kind::Rqbit);
-            if failed.contains(&client.kind) || (job.growth && !few) {
+            if self.failed.contains(&client.kind) || (job.growth && !few) {
                 continue;
             }
-            let Some(command) = client.download(torrent, &out, &swarm.addresses, ahead)? else {
+            let Some(command) = client.download(&self.torrent, &out, &self.addresses, ahead)?
+            else {
                 continue;
             };
-            let file = out.join(NAME);
             fresh(&out)?;
             let sample = measure(&command, &folder.join("log"), limit).and_then(|sample| {
-                let right = if round == 0 {
-                    content.is_in(&file, job.length)?
+                if self.is_right(&out.join(NAME), client.kind, content)? {
+                    Ok(sample)
                 } else {
-                    fs::metadata(&file)?.len() == job.length
-                };
-                if right { Ok(sample) } else { Err("what it downloaded is wrong".into()) }
+                    Err("what it downloaded is wrong".into())
+                }
             });
             match sample {
                 Ok(sample) => table.add(job.name, client.kind.name(), sample),
                 Err(error) => {
                     table.note(format!("{}: {} could not: {error}", job.name, client.kind.name()));
-                    failed.push(client.kind);
+                    self.failed.push(client.kind);
                 }
             }
         }
+        Ok(fs::remove_dir_all(&out)?)
     }
-    fs::remove_dir_all(&out)?;
-    Ok(())
+
+    /// Whether a client has downloaded it. The bytes are looked at the first time only.
+    fn is_right(&mut self, file: &Path, kind: Kind, content: &Content) -> Summary<bool> {
+        if self.seen.contains(&kind) {
+            return Ok(fs::metadata(file)?.len() == self.job.length);
+        }
+        self.seen.push(kind);
+        Ok(content.is_in(file, self.job.length)?)
+    }
 }
 
 /// An empty folder.
