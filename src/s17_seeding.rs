@@ -29,11 +29,16 @@
 //! * **Slots are shared by address** ([`sharing_slots`]) when others wait for one. A stranger can
 //!   open many connections, and would have a turn with each.
 //! * **The choker decides, the peer's own threads act** (`waiting_list`). No decision waits for
-//!   a socket.
+//!   a socket. What it remembers is in [`slots`], which knows neither lock nor clock.
 //! * **Where peers come in is a seam** ([`accept`]). TCP is the only way in here; the
 //!   listener would take connections of any other.
 //! * **Left out:** super seeding (BEP 16); `event=paused` of a partial seed (BEP 21);
 //!   counting a block before all of it has left.
+//!
+//! # In two sittings
+//! 1. This file, [`choking`], [`slots`] and `waiting_list`: who gets something.
+//! 2. [`listener`] and [`accept`], the way in; [`sharing_slots`], against strangers with many
+//!    connections.
 //!
 //! [`Choker`]: crate::s16_uploading::Choker
 //! [`PeerSource`]: crate::s13_peer_sources::source::PeerSource
@@ -44,6 +49,7 @@ pub mod accept;
 pub mod choking;
 pub mod listener;
 pub mod sharing_slots;
+pub mod slots;
 mod waiting_list;
 
 use std::time::Duration;

@@ -22,6 +22,7 @@ mod s17_seeding {
 
     mod accept;
     mod addresses;
+    mod bookkeeping;
     mod choking;
     mod crossing;
     mod ending;

@@ -137,13 +137,16 @@ impl Addresses {
         if self.entries.len() < REMEMBERED {
             return true;
         }
-        let all: Vec<SocketAddr> = self.entries.keys().copied().collect();
+        // In order: that of a `HashMap` differs from run to run, and so would the one that goes.
+        let mut all: Vec<SocketAddr> = self.entries.keys().copied().collect();
+        all.sort_unstable();
         // One that is busy counts for its origin, and stays.
         let holder = |(address, entry): (&SocketAddr, &Entry)| Holder {
             origin: Origin::of(address.ip()),
             worth: matches!(entry.state, State::Due(_)).then_some(()),
         };
-        let holders: Vec<_> = self.entries.iter().map(holder).collect();
+        let known = all.iter().filter_map(|address| self.entries.get_key_value(address));
+        let holders: Vec<_> = known.map(holder).collect();
         let Some(crowded) = makes_way(&holders, newcomer).and_then(|goes| holders.get(goes)) else {
             return false;
         };

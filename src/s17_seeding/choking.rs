@@ -64,6 +64,18 @@ pub struct Decision {
 /// A peer, and its place in the slice that we are given.
 type Ranked<'p> = (usize, &'p Standing);
 
+/// Deals out the slots by the rule of a seed, or by that of a download.
+pub fn deal(
+    seeding: bool,
+    peers: &[Standing],
+    slots: usize,
+    lucky: Option<usize>,
+    draw: impl FnMut(usize) -> usize,
+) -> Decision {
+    let rule = if seeding { take_turns } else { decide };
+    rule(peers, slots, lucky, draw)
+}
+
 /// Deals out a download's slots. The first of `peers` has waited longest. `lucky` has the slot for
 /// luck, and keeps it if still in the draw; `draw` draws a number below its argument.
 pub fn decide(

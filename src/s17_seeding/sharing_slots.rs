@@ -33,6 +33,12 @@ pub struct Claim {
 
 /// Evens out the choker's decision: peers at these positions have a slot.
 pub fn share_slots(unchoked: &mut [usize], peers: &[Claim]) {
+    // Mostly no address has two slots, and then none can give one up.
+    let origin = |position: &usize| peers.get(*position).map(|peer| peer.origin);
+    let mut seen = HashSet::new();
+    if unchoked.iter().filter_map(origin).all(|origin| seen.insert(origin)) {
+        return;
+    }
     // A peer that is not interested waits for nothing, even if its wait would be the longest.
     let waits = |position: &usize| peers.get(*position).is_some_and(|peer| peer.interested);
     let mut waiting: Vec<usize> =
