@@ -1,6 +1,6 @@
 # A thin front for cargo: each target is one or two commands you can also type.
 
-.PHONY: help demo test starter exercises exercises-all grade check docs book archive kit pictures steady prefixes plants interop page fuzz soak bench bench-dht
+.PHONY: help demo test starter exercises exercises-all grade honest check docs book archive kit pictures steady prefixes plants policies interop page fuzz soak bench bench-dht
 
 help:
 	@echo "make demo      download from a swarm inside this process; no network needed"
@@ -8,6 +8,7 @@ help:
 	@echo "make starter   STAGE=05: a project with functions to write; HOLE=frame for one, OUT=../my-stage-05 for where"
 	@echo "make exercises each function that a starter leaves empty is missed by a test; exercises-all tries every one"
 	@echo "make grade     the judge, with clients in Python and C, good and bad, and a class of hostile ones"
+	@echo "make honest    twelve real processes beside the simulation of the same swarm; SEEDS=256,768, more in tests/honest.py"
 	@echo "make steady    the tests many times on busy cores; ROUNDS=3 LOAD=4, more in tests/steady.py"
 	@echo "make check     formatting, clippy, documentation"
 	@echo "make docs      run the transcripts in docs/ and README.md, and write their new output"
@@ -17,6 +18,7 @@ help:
 	@echo "make pictures  draws the two pictures of the README again; needs mdBook and Chromium"
 	@echo "make prefixes  stages 1..N compile and pass their tests alone, for every N"
 	@echo "make plants    wrong solutions, one at a time: a test catches each, and says what is wrong"
+	@echo "make policies  what is known about swarms comes out of the policy lab; an optimized build"
 	@echo "make interop   against real clients and trackers (tests/interop/install.sh)"
 	@echo "make page      the page of a capture and the book in a real browser: Chromium, from tests/interop/install.sh"
 	@echo "make fuzz      libFuzzer on everything that reads bytes from strangers, MINUTES=1 each (cargo-fuzz)"
@@ -51,6 +53,11 @@ exercises-all:
 # Two minutes: clients in Python and in C, and copies with a mistake each; hostile submissions.
 grade:
 	cargo test --locked --test grade
+
+# Four minutes, on a machine that does nothing else: a busy one slows the processes alone.
+honest:
+	cargo build --locked --release
+	python3 tests/honest.py
 
 # Twenty minutes for ten rounds on two cores. Not in CI: what it finds depends on chance.
 steady:
@@ -96,6 +103,9 @@ prefixes:
 # The words of each failing test are shown as well: read them after a change to a test's message.
 plants:
 	cargo test --locked --test plants -- --nocapture
+
+policies:
+	cargo test --locked --profile policies --test policies
 
 interop:
 	cargo test --locked --test interop -- --nocapture --test-threads=1

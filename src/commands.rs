@@ -77,6 +77,7 @@ commands! {
     grade,
     tracker,
     swarm_sheet,
+    simulate,
     demo,
     explain,
     replay,

@@ -35,6 +35,7 @@
 //! | [`actors`] | scripted peers and trackers, for tests and for a judge of clients | | |
 //! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `swarm_sheet`, `demo` |
 //! | [`grade`] | checks a client in any language, with peers that misbehave | | `grade` |
+//! | [`simulate`] | swarms in virtual time, by the stages' own rules | | `simulate` |
 //!
 //! `piecemeal stages` prints this table.
 
@@ -69,6 +70,7 @@ pub mod actors;
 pub mod grade;
 pub mod lab;
 pub mod report;
+pub mod simulate;
 pub mod trace;
 
 #[cfg(doctest)]

@@ -28,6 +28,7 @@ mod commands {
     mod serve;
     mod session;
     mod signals;
+    mod simulate;
     mod stages;
     mod swarm_sheet;
     #[cfg(target_os = "linux")]

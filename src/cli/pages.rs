@@ -45,6 +45,7 @@ pub const PAGES: &[Page] = &[
     page!("22-dht-node"),      // s22_dht_node is plugged in
     page!("23-v2"),            // s23_v2 is plugged in
     page!("24-hash-transfer"), // s24_hash_transfer is plugged in
+    page!("policies"),         // simulate is plugged in
     page!("reading-a-trace"),  // trace is plugged in
     page!("teaching"),         // grade is plugged in
     page!("a-swarm-in-class"), // lab is plugged in

@@ -490,6 +490,13 @@ fn grades(page: &mut Page, folder: &Path) {
 #[cfg(not(unix))]
 fn grades(_: &mut Page, _: &Path) {}
 
+fn simulations(page: &mut Page, folder: &Path) {
+    page.run(folder, &["simulate"], 0);
+    page.run(folder, &["simulate", "pieces", "--set", "help"], 0);
+    page.run(folder, &["simulate", "pieces", "--peers", "16", "--pieces", "8"], 0);
+    page.run(folder, &["simulate", "arena", "--peers", "16", "--pieces", "2"], 0);
+}
+
 /// Asks for two blocks at once of a seeder that chokes after each.
 fn ask_twice(seeder: &str, link: &str) -> TcpStream {
     let (_, hash) = link.split_once("btih:").expect("a link names a torrent");
@@ -511,7 +518,7 @@ fn host(url: &str) -> Option<SocketAddr> {
 #[test]
 fn every_line_of_json_is_as_described_and_every_description_is_met() {
     let mut page = Page::read();
-    for part in [short_commands, traces, long_commands, labs, grades] {
+    for part in [short_commands, traces, long_commands, labs, grades, simulations] {
         part(&mut page, folder().path());
     }
     let unmet = page.described.iter().filter(|described| !described.met);

@@ -87,6 +87,8 @@ fn every_block_says_what_it_is() {
                 "rust",
                 "rust,no_run",
                 "mermaid",
+                "python",
+                "sh",
                 "json example",
                 "json schema",
             ];

@@ -132,7 +132,7 @@ pub fn settled(line: &str) -> Option<String> {
     let is_percent =
         |rest: &str| rest.split_once('%').is_some_and(|(number, _)| number.parse::<u32>().is_ok());
     let is_step = |label: &str| line.strip_prefix(label).is_some_and(is_percent);
-    if ["downloading: ", "checking: ", "verifying: ", "hashing: ", "seeding: "]
+    if ["downloading: ", "checking: ", "verifying: ", "hashing: ", "seeding: ", "simulating: "]
         .iter()
         .any(|label| is_step(label))
     {

@@ -80,8 +80,8 @@ fn a_hole_says_what_to_do_how_long_it_takes_and_where_to_read() {
         };
         let rule = "its section is neither a heading nor a bold title of its chapter";
         check(story.lines().any(is_section), rule);
-        let known =
-            ["stage", "name", "file", "path", "task", "minutes", "section", "with", "quiet"];
+        let known = ["stage", "name", "file", "path", "task", "minutes", "section"];
+        let known: Vec<&str> = known.into_iter().chain(["with", "quiet", "swarm"]).collect();
         check(hole.keys().all(|key| known.contains(&key.as_str())), "it has an unknown key");
     }
     assert_none("docs/exercises.toml", &wrong);
@@ -130,4 +130,19 @@ fn each_chapter_names_its_holes_and_its_checks() {
         }
     }
     assert_none("the lines about holes in the chapters", &wrong);
+}
+
+#[test]
+fn the_swarm_that_judges_a_hole_is_an_experiment() {
+    let experiments = piecemeal::simulate::experiments();
+    let (mut wrong, mut judged) = (Vec::new(), 0);
+    for hole in holes() {
+        let Some(swarm) = hole.get("swarm").and_then(Value::as_str) else { continue };
+        judged += 1;
+        if !experiments.iter().any(|experiment| experiment.name == swarm) {
+            wrong.push(format!("{}: {swarm}", hole["name"]));
+        }
+    }
+    assert!(judged > 1, "{judged} holes have a swarm");
+    assert_none("no experiment of `simulate`", &wrong);
 }

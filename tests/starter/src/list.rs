@@ -50,6 +50,9 @@ pub struct Hole {
     /// the whole program.
     #[serde(default)]
     pub quiet: bool,
+    /// The experiment of `simulate` that shows what it does to a swarm.
+    #[serde(default)]
+    pub swarm: Option<String>,
 }
 
 impl Hole {

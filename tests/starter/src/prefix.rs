@@ -65,6 +65,10 @@ fn at(path: &Path) -> impl FnOnce(Error) -> Error {
 /// name.
 const COMMAND_LINE: [&str; 2] = ["src/commands", "src/cli"];
 
+/// The last stage that the simulator needs. From this one on a prefix has it: there it shows what a
+/// learner's choking does to a swarm.
+const SIMULATED: usize = 17;
+
 /// What a prefix has besides stages, tests, documents and its manifest.
 const BESIDES: [&str; 7] =
     ["Cargo.lock", "README.md", "rustfmt.toml", "clippy.toml", ".cargo", "src", "tests/support"];
@@ -109,6 +113,7 @@ fn cut_stages(folder: &Path, last: usize) -> Result<Vec<String>> {
         let stays = match stage_number(module) {
             Some(number) => number <= last,
             None if module == "report" => command_stage(&path)?.is_some_and(|stage| stage <= last),
+            None if module == "simulate" => SIMULATED <= last,
             None => ["lib", "main", "cli", "commands", "actors"].contains(&module),
         };
         if !stays {
@@ -163,6 +168,7 @@ fn command_stage(path: &Path) -> Result<Option<usize>> {
     match (place, number) {
         (Some("lab" | "trace" | "grade"), _) => Ok(None),
         (Some("every stage"), _) => Ok(Some(0)),
+        (Some("simulate"), _) => Ok(Some(SIMULATED)),
         (_, Some(number)) => Ok(Some(number)),
         _ => Err(Error::other(format!(
             "{}: the first line is to name a stage: {first}",

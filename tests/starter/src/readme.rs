@@ -128,8 +128,32 @@ A starter from a kit stays below the kit's folder, since its crates are there.
         count = holes.len(),
         module = stage.module,
     );
+    text += &in_a_swarm(holes);
     text += &partners(stage);
     text
+}
+
+/// What shows how a swarm fares with a function: the simulator decides with it.
+fn in_a_swarm(holes: &[&Hole]) -> String {
+    let shown: Vec<(&Hole, &str)> =
+        holes.iter().filter_map(|hole| Some((*hole, hole.swarm.as_deref()?))).collect();
+    if shown.is_empty() {
+        return String::new();
+    }
+    let mut text = "
+## In a swarm
+
+The tests know one peer's decision. What a swarm makes of it, the simulator shows: its peers decide with
+your function, once it is right. Open the page in a browser, then change a rule on purpose, and compare.
+
+```sh
+"
+    .to_owned();
+    for (hole, experiment) in shown {
+        let command = format!("cargo run -- simulate {experiment} --svg {experiment}.svg");
+        let _ = writeln!(text, "{command:<66} # {}", hole.name);
+    }
+    text + "```\n"
 }
 
 /// What an installed `piecemeal` is good for here.

@@ -75,6 +75,7 @@ fn hole(with: &[&str]) -> (Hole, Stage) {
         section: "Read along".to_owned(),
         with: with.iter().map(|&path| path.to_owned()).collect(),
         quiet: false,
+        swarm: None,
     };
     let stage = Stage {
         number: 5,
