@@ -1,6 +1,6 @@
 # A thin front for cargo: each target is one or two commands you can also type.
 
-.PHONY: help demo test starter exercises exercises-all grade honest check docs book archive kit pictures steady prefixes plants policies interop page fuzz soak bench bench-dht
+.PHONY: help demo test starter exercises exercises-all grade honest check docs book archive kit pictures steady prefixes plants policies interop page fuzz soak bench bench-dht bench-simulate
 
 help:
 	@echo "make demo      download from a swarm inside this process; no network needed"
@@ -24,6 +24,7 @@ help:
 	@echo "make fuzz      libFuzzer on everything that reads bytes from strangers, MINUTES=1 each (cargo-fuzz)"
 	@echo "make soak      SWARMS=200 random swarms from SEED=1 on: each completes or says why, and leaves nothing"
 	@echo "make bench-dht the DHT among a thousand simulated nodes, libtorrent beside it; writes docs/dht-figures.md"
+	@echo "make bench-simulate what a simulated swarm costs, by peers, pieces and neighbors; writes docs/simulate-figures.md"
 	@echo "make bench     against a bare floor and other clients; writes docs/benchmarks.md (benches/install.sh)"
 
 demo:
@@ -129,3 +130,7 @@ bench:
 # Ten minutes. DHT="--runs 5 --only lookups" for less; --help says more.
 bench-dht:
 	cargo bench --locked --bench dht -- $(DHT)
+
+# Three minutes. SIMULATE="--runs 5 --only pieces" for less; --help says more.
+bench-simulate:
+	cargo bench --locked --bench simulate -- $(SIMULATE)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Twelve real processes on loopback, and the simulation of the same swarm beside them.
-`make honest` calls it, with a release build; it takes about four minutes. Not in CI: a busy
+`make honest` calls it, with a release build; it takes about five minutes. Not in CI: a busy
 machine slows the processes and not the simulation.
 
 A seed and eleven downloads: four give up to 256 KiB/s, seven up to 64 KiB/s, and all stay until

@@ -31,14 +31,19 @@ pub struct Claim {
     pub since: Instant,
 }
 
-/// Evens out the choker's decision: peers at these positions have a slot.
+/// Whether one of these addresses comes twice. Mostly none does, and nothing need be known of the
+/// peers that wait.
+pub fn has_two(origins: impl Iterator<Item = Origin>) -> bool {
+    let mut origins: Vec<Origin> = origins.collect();
+    let count = origins.len();
+    origins.sort_unstable();
+    origins.dedup();
+    origins.len() < count
+}
+
+/// Evens out the choker's decision: peers at these positions have a slot. Nothing changes if no
+/// address has two slots; [`has_two`] says so sooner.
 pub fn share_slots(unchoked: &mut [usize], peers: &[Claim]) {
-    // Mostly no address has two slots, and then none can give one up.
-    let origin = |position: &usize| peers.get(*position).map(|peer| peer.origin);
-    let mut seen = HashSet::new();
-    if unchoked.iter().filter_map(origin).all(|origin| seen.insert(origin)) {
-        return;
-    }
     // A peer that is not interested waits for nothing, even if its wait would be the longest.
     let waits = |position: &usize| peers.get(*position).is_some_and(|peer| peer.interested);
     let mut waiting: Vec<usize> =

@@ -11,7 +11,7 @@
 use std::time::{Duration, Instant};
 
 use super::choking::{Decision, LUCKY_ROUNDS, NEWCOMER, SNUBBED, Standing, is_ahead};
-use super::sharing_slots::{Claim, share_slots};
+use super::sharing_slots::{Claim, has_two, share_slots};
 use crate::s04_handshake::origin::Origin;
 
 /// A peer that has a slot now, or has one no longer.
@@ -163,8 +163,9 @@ impl<T: Clone + PartialEq> Slots<T> {
             let unchoked =
                 self.entries.iter().enumerate().filter(|(_, entry)| entry.turn.is_some());
             let mut unchoked: Vec<usize> = unchoked.map(|(position, _)| position).collect();
-            share_slots(&mut unchoked, &self.claims(moment));
-            changed.extend(self.apply(&unchoked, moment));
+            if self.share(&mut unchoked, moment) {
+                changed.extend(self.apply(&unchoked, moment));
+            }
         }
         changed
     }
@@ -205,13 +206,20 @@ impl<T: Clone + PartialEq> Slots<T> {
         let lucky = decision.lucky.and_then(|position| self.entries.get(position));
         self.lucky = lucky.map(|entry| entry.peer.clone());
         // The rules look at connections, and a stranger can have many of those.
-        share_slots(&mut decision.unchoked, &self.claims(moment));
+        self.share(&mut decision.unchoked, moment);
         self.apply(&decision.unchoked, moment)
     }
 
-    /// Each entry's claim when slots are shared by IP.
-    fn claims(&self, moment: &Moment<T>) -> Vec<Claim> {
-        self.entries.iter().map(|entry| entry.claim(moment)).collect()
+    /// Evens out a decision by address. Returns whether an address had two slots; if not, the
+    /// decision is as it was, and the peers that wait have not been looked at.
+    fn share(&self, unchoked: &mut [usize], moment: &Moment<T>) -> bool {
+        let entries = unchoked.iter().filter_map(|position| self.entries.get(*position));
+        let has_two = has_two(entries.map(|entry| (moment.traffic)(&entry.peer).origin));
+        if has_two {
+            let claims: Vec<Claim> = self.entries.iter().map(|entry| entry.claim(moment)).collect();
+            share_slots(unchoked, &claims);
+        }
+        has_two
     }
 
     /// Applies a decision: these positions have a slot. Returns what it changes.

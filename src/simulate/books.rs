@@ -21,6 +21,9 @@ pub struct Books {
     done: u64,
     /// Answers of strategies that could not be used.
     pub fallbacks: u64,
+    /// Connections that there are now, and the most that there were.
+    connections: u64,
+    most_connections: u64,
     copies: Copies,
     gave: Gave,
     samples: Vec<Sample>,
@@ -56,6 +59,8 @@ impl Books {
             leechers: 0,
             done: 0,
             fallbacks: 0,
+            connections: 0,
+            most_connections: 0,
             copies: Copies {
                 here: vec![0; setup.pieces as usize],
                 elsewhere: Bitfield::new(setup.pieces),
@@ -82,6 +87,17 @@ impl Books {
         for (piece, count) in (0..).zip(&mut self.copies.here) {
             *count -= u32::from(pieces.has(piece));
         }
+    }
+
+    /// Two peers have connected.
+    pub fn connected(&mut self) {
+        self.connections += 1;
+        self.most_connections = self.most_connections.max(self.connections);
+    }
+
+    /// A connection has ended.
+    pub fn disconnected(&mut self) {
+        self.connections -= 1;
     }
 
     /// A peer has one more piece. Returns whether there is a whole copy outside of the seeds now,
@@ -170,6 +186,7 @@ impl Books {
             alive: alive as f64 / self.copies.here.len().max(1) as f64,
             lasted: seconds(now),
             fallbacks: self.fallbacks,
+            connections: self.most_connections,
             ..run
         }
     }

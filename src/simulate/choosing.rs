@@ -143,8 +143,9 @@ impl Swarm<'_> {
             }
             if self.pieces[other as usize].has(piece) {
                 self.wants_one_less(peer, link);
+            } else {
+                self.hear(other, back, piece);
             }
-            self.hear(other, back, piece);
         }
         if is_complete {
             self.complete(peer);
@@ -171,19 +172,13 @@ impl Swarm<'_> {
         }
     }
 
-    /// A peer hears that another has a piece.
+    /// A peer hears that another has a piece that it lacks. Of a piece that it has, it need not
+    /// count the copies: that piece never waits again.
     fn hear(&mut self, peer: u32, link: u32, piece: u32) {
-        if self.peer(peer).done.is_some() {
-            return;
-        }
-        let lacks = !self.pieces[peer as usize].has(piece);
         let Peer { board, links, .. } = self.peer_mut(peer);
         let our = links.get_mut(link);
         if our.flags.counted {
             board.count(piece, true);
-        }
-        if !lacks {
-            return;
         }
         our.wanted += 1;
         let (first, idle, giver, back) = (our.wanted == 1, our.loan == NONE, our.to, our.back);

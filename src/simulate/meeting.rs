@@ -71,6 +71,7 @@ impl Swarm<'_> {
     }
 
     fn connect(&mut self, one: u32, other: u32) {
+        self.books.connected();
         let (at_one, at_other) = (self.peer(one).links.next(), self.peer(other).links.next());
         self.add_link(one, other, at_other);
         self.add_link(other, one, at_one);
@@ -142,6 +143,7 @@ impl Swarm<'_> {
                 self.count_out(one, giver, theirs);
             }
         }
+        self.books.disconnected();
         for (one, its) in [(peer, link), (other, back)] {
             let one = self.peer_mut(one);
             one.slots.leave(&its);

@@ -82,6 +82,8 @@ pub struct Run {
     pub lasted: f64,
     /// Answers of strategies that could not be used; the built-in rule decided in their place.
     pub fallbacks: u64,
+    /// The most connections that there were at a time.
+    pub connections: u64,
     /// Number of events that were simulated.
     pub events: u64,
 }

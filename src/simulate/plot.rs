@@ -8,7 +8,7 @@
 
 mod axis;
 pub mod panel;
-mod svg;
+pub mod svg;
 
 use self::panel::{Panel, SIZE, Series};
 use self::svg::{KINDS, Svg};

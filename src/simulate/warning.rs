@@ -12,15 +12,13 @@ const ROUNDS: f64 = 10.0;
 /// The length of a round, in seconds.
 const ROUND: f64 = 10.0;
 
-/// What can be told before the first run. A row that has a weak seed on purpose says so in its
-/// label.
+/// What can be told before the first run.
 pub(super) fn before(cases: &[Case], about_giving: bool) -> Vec<String> {
     let mut warnings = Vec::new();
     if !about_giving {
         return warnings;
     }
-    let weak = cases.iter().filter(|case| !case.label.contains("seed")).find_map(weak_seed);
-    warnings.extend(weak);
+    warnings.extend(cases.iter().find_map(weak_seed));
     let mut short = cases.iter().map(|case| (case, shortest(&case.setup)));
     if let Some((case, time)) = short.find(|(_, time)| *time < ROUNDS * ROUND) {
         warnings.push(format!(

@@ -2,7 +2,7 @@
 
 use super::asked::run;
 use piecemeal::simulate::outcome::{Ending, Run};
-use piecemeal::simulate::setup::{Arrival, Class, Setup};
+use piecemeal::simulate::setup::{Arrival, Class, Setup, Stay};
 use piecemeal::simulate::simulate;
 use std::sync::atomic::AtomicBool;
 
@@ -51,6 +51,19 @@ fn a_line_is_split_evenly_among_those_that_take() {
         assert_near(*time, 60.0, "the time of each");
     }
     assert_near(run.gave_in_all[0][1], 60.0 * PIECE, "what the seed's class gave to the other");
+}
+
+#[test]
+fn the_most_connections_at_a_time_are_counted_each_once() {
+    // Seven that all know each other: 7 x 6 / 2.
+    let peers = Class::new("peer", 6, PIECE);
+    assert_eq!(swarm(&at_once(10, PIECE, vec![peers])).connections, 21);
+    // One after the other: the second comes when the first has left.
+    let one = Class { stay: Stay::Seconds(0.0), ..Class::new("peer", 1, PIECE) };
+    let mut setup = at_once(10, PIECE, vec![one.clone()]);
+    setup.classes.push(Class { arrival: Arrival::At(100.0), ..one });
+    let run = swarm(&setup);
+    assert_eq!((run.times.len(), run.connections), (2, 1));
 }
 
 #[test]

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 pub(super) const CLUSTERING: Experiment = Experiment {
     name: "clustering",
-    title: "peers with three kinds of lines, and seeds from quick to slow",
-    known: "peers with like lines trade with each other, and that ends when the seed is weak (Legout 2007)",
-    see: "to whom the fast ones give, and whether they are done before the others",
+    title: "peers with three kinds of lines, and seeds from fast to slow",
+    known: "peers with similar lines trade with each other, and that ends when the seed is weak (Legout 2007)",
+    see: "to whom the fast ones give until the first peer is done, and whether they finish before the others",
     default: (40, 453, 3),
     compares: &["seed-up", "up"],
     about_giving: true,
@@ -141,7 +141,7 @@ pub(super) const LARGE_VIEW: Experiment = Experiment {
     name: "large-view",
     title: "free riders that connect to everybody",
     known: "as long as they are few, they are done before the honest peers (Sirivianos 2007)",
-    see: "the ratio below 1 at 2 %, and above it at 40 %",
+    see: "where the ratio is below 1, the free riders are done first; 35 is the number that honest peers dial",
     default: (300, 300, 1),
     compares: &["view"],
     about_giving: true,
@@ -175,9 +175,9 @@ pub(super) const LARGE_VIEW: Experiment = Experiment {
 
 pub(super) const SEEDS: Experiment = Experiment {
     name: "seeds",
-    title: "what a seed's rule gives to free riders with quick lines",
-    known: "a seed that gives to those that take fastest feeds free riders; one that gives in turn serves all alike (Legout 2006)",
-    see: "the free riders' share of the seed's bytes; they are one in ten",
+    title: "what a seed's rule gives to free riders with fast lines",
+    known: "a seed that gives to those that take fastest feeds free riders; one that gives in turn gives all the same time (Legout 2006)",
+    see: "what the free riders, one in ten, get until the first peer is done. In turn: each has a slot for the same time; evenly: one that took 1.5 times the average makes room",
     default: (100, 800, 1),
     compares: &["down", "seed-rule", "evenly"],
     about_giving: true,
