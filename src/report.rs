@@ -7,6 +7,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
+use crate::s01_bencode::counted;
 use crate::s15_swarm::failure_report::{FailureReport, Reason};
 use crate::s15_swarm::waiting::{Missing, Next, Wait, Waiting};
 
@@ -50,6 +51,18 @@ impl fmt::Display for Wait {
                     out,
                     "the {asked} peers that were asked for the info dictionary have not sent it"
                 )
+            }
+            Wait::Hashes { files, peers, liars } => {
+                write!(out, "the piece hashes of {} are missing: ", counted(*files, "file"))?;
+                match peers {
+                    0 => write!(out, "no peer is connected")?,
+                    1 => write!(out, "the one connected peer has not sent them")?,
+                    _ => write!(out, "{} connected peers has sent them", none_of(*peers))?,
+                }
+                match liars {
+                    0 => Ok(()),
+                    _ => write!(out, ", and {} sent wrong ones", have(*liars)),
+                }
             }
             Wait::NobodyHasIt { peers, missing } => {
                 let also = if missing.pieces == 1 {
@@ -100,6 +113,10 @@ impl fmt::Display for Wait {
 
 fn none_of(peers: usize) -> String {
     if peers == 2 { "neither of the 2".to_owned() } else { format!("none of the {peers}") }
+}
+
+fn have(peers: usize) -> String {
+    if peers == 1 { "one has".to_owned() } else { format!("{peers} have") }
 }
 
 impl Next {

@@ -315,6 +315,10 @@ impl Info {
 /// another version may give every key a new meaning.
 fn check_version(info: &Value, notes: &mut PassedOver) -> Result<(), MetainfoError> {
     match notes.read_inside(info, "info", "meta version", "an integer", Value::integer) {
+        // It says that it is of some version. Without pieces, that is what is wrong with it.
+        None if info.get("pieces").is_none() && info.get("meta version").is_some() => {
+            need(info, "info", "meta version", "the integer 2", Value::integer).map(drop)
+        }
         None => Ok(()),
         // A hybrid torrent has a complete version 1 part.
         Some(2) if info.get("pieces").is_some() => Ok(()),

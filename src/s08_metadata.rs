@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use self::message::MetadataMessage;
-use crate::s02_metainfo::{Info, InfoHash, MetainfoError, Names};
+use crate::s02_metainfo::{Info, MetainfoError, Names};
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{Message, MessageError};
@@ -322,7 +322,7 @@ pub enum MetadataError {
     TotalSize { expected: usize, found: u64 },
     /// The peer's info dictionary is not the one that the link names.
     #[error("the info dictionary has the wrong hash: expected {expected}, found {found}")]
-    WrongHash { expected: InfoHash, found: InfoHash },
+    WrongHash { expected: String, found: String },
     /// The info dictionary is the one the link names, but not a torrent we can use (stage 2). No
     /// other peer could send a better one.
     #[error("the info dictionary is right, but cannot be used: {0}")]

@@ -39,15 +39,15 @@
 //!
 //! # In three sittings
 //! 1. This file, [`board`] with `search`, and [`claimant`]: which peer gets which piece.
-//! 2. [`lease`]: from blocks to a piece that is right. [`trust`], [`evidence`] and `explained`, for
-//!    peers that lie, can wait.
+//! 2. [`lease`]: from blocks to a piece that is right. [`trust`], [`evidence`] and [`explained`],
+//!    for peers that lie, can wait.
 //! 3. [`rarest`], which finds the rarest piece without looking at all of them (it pays off from
 //!    about 10,000 pieces); `end_game` and [`seats`], for the end of a download.
 
 pub mod board;
 pub mod claimant;
 pub mod evidence;
-mod explained;
+pub mod explained;
 pub mod lease;
 pub mod rarest;
 pub mod seats;
@@ -105,6 +105,7 @@ pub struct WorkQueue {
 /// What the lock covers.
 struct State {
     board: Board<Arc<Mutex<Progress>>>,
+    log: Log,
     /// Bytes in wanted pieces that are not done. 0 only when all are: no piece is empty.
     bytes_left: u64,
     /// Finished pieces that have been changed on disk since. They stay done, because we do not
@@ -114,6 +115,37 @@ struct State {
     given: Bitfield,
     /// The number of threads in [`WorkQueue::wait`].
     sleepers: usize,
+}
+
+/// The pieces that are done, in the order in which they were finished. The list only grows, so a
+/// position in it stays valid.
+struct Log {
+    pieces: Vec<u32>,
+    /// The position of each piece in the list, or [`NOT_YET`].
+    positions: Vec<u32>,
+}
+
+/// The position of a piece that is not finished, beyond the end of any log.
+const NOT_YET: u32 = u32::MAX;
+
+impl Log {
+    /// Begins with the pieces that are there at the start.
+    fn new(have: &Bitfield, pieces: u32) -> Log {
+        let mut log = Log { pieces: Vec::new(), positions: vec![NOT_YET; pieces as usize] };
+        have.iter().for_each(|piece| log.push(piece));
+        log
+    }
+
+    fn push(&mut self, piece: u32) {
+        self.positions[piece as usize] = self.pieces.len() as u32;
+        self.pieces.push(piece);
+    }
+
+    /// Whether a piece is one of the first `count`. The list is not searched: it may have two
+    /// million entries, and that would take 0.3 ms.
+    fn is_among_first(&self, piece: u32, count: usize) -> bool {
+        self.positions.get(piece as usize).is_some_and(|at| (*at as usize) < count)
+    }
 }
 
 impl WorkQueue {
@@ -128,8 +160,10 @@ impl WorkQueue {
         let missing =
             info.pieces().filter(|piece| wanted.has(piece.get()) && !have.has(piece.get()));
         let bytes_left = missing.map(|piece| u64::from(info.piece_size(piece))).sum();
-        let finished = AtomicUsize::new(board.finished().len());
+        let log = Log::new(have, info.piece_count());
+        let finished = AtomicUsize::new(log.pieces.len());
         let state = State {
+            log,
             bytes_left,
             given: board.done().clone(),
             withdrawn: Vec::new(),
@@ -204,11 +238,12 @@ impl WorkQueue {
         // Once only, or `bytes_left` would fall below the truth: two holders may complete the same
         // piece, if it was given back and lent again in between.
         if state.board.done_with(piece.get(), by) {
+            state.log.push(piece.get());
             state.given.set(piece.get(), true);
             state.bytes_left -= u64::from(self.info.piece_size(piece));
             // Last, and still under the lock: a thread that sees the new length finds the log as
             // long.
-            self.finished.store(state.board.finished().len(), Ordering::Release);
+            self.finished.store(state.log.pieces.len(), Ordering::Release);
             if state.bytes_left == 0 {
                 self.wake_sleepers(&state);
             }

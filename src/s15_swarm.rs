@@ -29,16 +29,16 @@
 //!   need no lock. The others tell it what has happened, through a channel.
 //! * **Left out:** uploading (stage 16), listening and choking (stage 17).
 //!
-//! # In three sittings
+//! # In four sittings
 //! 1. This file, `plan`, `torrent_loop` (the download's own thread, which hears of everything),
 //!    `peer_thread` (one peer, from the dial to its end) and `ended` (what each end means).
 //! 2. Peers come and go: `sources` find them, `places` and `lobby` choose when there are more than
 //!    there is room for, `magnet` asks them for the info dictionary, `reports` finds the liars
-//!    among them, `departures` decides what becomes of their addresses. `hands` can be skipped: it
+//!    among them, `departures` decides what becomes of their addresses.
+//! 3. The end: `patience` and `ending`. `introduction` is our handshake. `hands` can be skipped: it
 //!    is for sources that bring pieces and are no peers.
-//! 3. The end: `patience` and `ending`. And, to be skipped at first reading, what is told to
-//!    whoever watches: `telling`, [`waiting`], [`view`], [`summary`] and [`failure_report`].
-//!    `report.rs` makes sentences of it. `introduction` is our handshake.
+//! 4. To be skipped at first reading, what is told to whoever watches: `telling`, [`waiting`],
+//!    [`view`], [`summary`] and [`failure_report`]. `report.rs` makes sentences of it.
 
 mod ended;
 pub mod failure_report;

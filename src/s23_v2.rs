@@ -117,6 +117,11 @@ pub fn trees(info: &Info) -> Option<&Arc<Trees>> {
     check.downcast_ref::<TreeCheck>().map(|check| &check.trees)
 }
 
+/// Whether a torrent has no version 1 part, and so no name but the SHA-256.
+fn is_version_two_only(info: &Info) -> bool {
+    trees(info).is_some_and(|trees| info.names.first() == trees.info_hash())
+}
+
 /// Reads an info dictionary of any version.
 fn info_of(info: &Value) -> Result<Info, MetainfoError> {
     // BEP 52: check the version first. Stage 2 has the words for one that nobody knows.
@@ -132,7 +137,7 @@ fn info_of(info: &Value) -> Result<Info, MetainfoError> {
         // files are those of version 1, padding included.
         let mut both = Info::from_value(info)?;
         let places = hybrid::places(info, &found, piece_length)?;
-        let trees = Trees::new(name, piece_length, &found, &places);
+        let trees = Trees::new(name, piece_length, &found, &places)?;
         both.check = Arc::new(TreeCheck { trees, sha1: Some(both.check) });
         both.names = names::of_hybrid(both.info_hash, name);
         both.passed_over.extend(notes.into_notes());
@@ -165,7 +170,7 @@ fn version_two(
         multi_file,
         private: private.is_some_and(|private| private != 0), // as in stage 2
         check: Arc::new(TreeCheck {
-            trees: Trees::new(name, piece_length, &found, &places),
+            trees: Trees::new(name, piece_length, &found, &places)?,
             sha1: None,
         }),
         files,
@@ -205,6 +210,18 @@ pub enum V2Error {
     /// A file is where a folder is, or has neighbors in its own dictionary.
     #[error("{}: {what}", printable(path))]
     FileOrFolder { path: String, what: &'static str },
+    /// A root stands for one content, and so for one length.
+    #[error(
+        "the root {root} has files of {} and of {} bytes: the torrent contradicts itself",
+        lengths[0],
+        lengths[1]
+    )]
+    TwoLengths { root: Hash, lengths: [u64; 2] },
+    /// Hashes that are proved, and that the file has no bytes for.
+    #[error(
+        "the tree below the root {root} goes on behind the end of its file: the torrent contradicts itself"
+    )]
+    Longer { root: Hash },
     /// A piece layer for a file that the torrent does not have, or that needs none.
     #[error("piece layers: no file longer than a piece has the root {root}")]
     UnknownRoot { root: Hash },
@@ -214,8 +231,16 @@ pub enum V2Error {
     )]
     LayerSize { root: Hash, expected: usize, found: usize },
     /// A piece layer whose hashes lead to another root.
-    #[error("piece layers: the hashes below the root {root} are those of {found}")]
+    #[error("piece layers: the piece hashes lead to {found}, and not to the root {root}")]
     LayerRoot { root: Hash, found: Hash },
+    /// An info dictionary has one of a link's two hashes, and not the other.
+    #[error("the link's two hashes name two torrents")]
+    TwoTorrents,
+    /// A link that gives a torrent of version 2 only the name that its peers do not use.
+    #[error(
+        "the link has the SHA-1 of a torrent of version 2, whose peers know it by its SHA-256 only"
+    )]
+    OtherName,
     /// The version 1 part of a hybrid describes another content.
     #[error("the two halves of this hybrid torrent describe different content: {what}")]
     Halves { what: String },

@@ -29,11 +29,15 @@
 //!   unknown, and neither queue nor session knows of this stage.
 //! * **An answer is checked before it is kept** ([`proof`]), and each alone. A peer that lies loses
 //!   its connection; one that refuses is asked again later, and others meanwhile ([`layers`]).
+//! * **Nobody keeps hashes from us by saying nothing.** After half a second, others are asked for
+//!   the same: hashes are few, and without them nothing begins.
 //! * **Which block was wrong** (`blame`). If several peers brought a wrong piece, the hashes of its
 //!   blocks are asked for: only the wrong blocks are fetched again, and exactly their senders are
-//!   banned. In version 1, the whole piece must come a second time to show that.
+//!   banned. In version 1, the whole piece must come a second time to show that. The queue holds
+//!   the piece back until the answer comes, and knows only that there is a [`Witness`] to wait for.
 //! * **Layers are kept, blocks' hashes are not** ([`giving`]). These are computed when somebody
-//!   asks, of pieces that we have, and one piece at a time.
+//!   asks, of pieces that we have, and one piece at a time. What all peers together can make us
+//!   hash and send has a limit in time ([`budget`]); beyond it, they get a reject.
 //! * **Every request has an answer,** hashes or a reject, on a connection by either name.
 //!   libtorrent hangs up on one that goes by the SHA-1; a reject costs us 53 bytes.
 //! * **The better name.** A hybrid torrent has two, and these messages need the one of version 2.
@@ -44,20 +48,23 @@
 //! # In two sittings
 //! 1. This card, [`message`], [`proof`] and [`subtree`], which makes proofs; then [`layers`] and
 //!    `asking`: what is asked for next, and of whom.
-//! 2. [`giving`], for peers that ask us. `blame` finds a wrong block. [`one_peer`] is the same
-//!    conversation without a swarm. Last, the code of this file, which connects them.
+//! 2. [`giving`] with [`upper`] and [`budget`], for peers that ask us; `blame`; [`one_peer`], the
+//!    same without a swarm. Last, the code of this file, which connects them.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
 mod asking;
 mod blame;
+pub mod budget;
 pub mod giving;
 pub mod layers;
 pub mod message;
 pub mod one_peer;
 pub mod proof;
 pub mod subtree;
+pub mod upper;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -65,15 +72,17 @@ use thiserror::Error;
 
 use self::asking::Owed;
 use self::blame::Suspect;
-use self::giving::{Allowance, Giver};
+use self::giving::{Allowance, Asker, Giver};
 use self::layers::{Lacking, MissingLayers};
 use self::message::{HashMessage, HashMessageError, HashRequest};
 use self::proof::{ProofError, check};
-use crate::s02_metainfo::{Info, InfoHash};
+use crate::s02_metainfo::{Info, InfoHash, MetainfoError};
+use crate::s04_handshake::origin::Origin;
 use crate::s05_messages::Message;
 use crate::s05_messages::connection::Connection;
 use crate::s07_extension::BoxError;
-use crate::s07_extension::extension::{Extension, Offer, Reply};
+use crate::s07_extension::extension::{Extension, Lie, Offer, Reply};
+use crate::s11_work_queue::explained::Witness;
 use crate::s12_session::host::Torrent;
 use crate::s15_swarm::Plan;
 use crate::s15_swarm::view::Watch;
@@ -87,26 +96,46 @@ pub struct Hashes {
     info: Box<dyn Fn() -> Option<Arc<Info>> + Send + Sync>,
     /// Returns the content, once we know where it is.
     torrent: Box<dyn Fn() -> Option<Arc<Torrent>> + Send + Sync>,
+    /// Returns our upload limit in bytes a second, if there is one.
+    upload_limit: Box<dyn Fn() -> Option<u64> + Send + Sync>,
     /// The layers that are missing; `None` until the info dictionary is known. A leaf lock.
     missing: Mutex<Option<MissingLayers>>,
+    /// What is kept for peers that ask, and how much they may still get: all of them together, so
+    /// that nobody gets more by dialing again.
     giver: Giver,
 }
 
 impl Hashes {
     /// Begins for a torrent of which one function returns the info dictionary, and another the
-    /// content, as soon as each is known.
+    /// content, as soon as each is known. Without an upload limit.
     pub fn new(
         info: impl Fn() -> Option<Arc<Info>> + Send + Sync + 'static,
         torrent: impl Fn() -> Option<Arc<Torrent>> + Send + Sync + 'static,
     ) -> Arc<Hashes> {
-        let (info, torrent) = (Box::new(info), Box::new(torrent));
-        Arc::new(Hashes { info, torrent, missing: Mutex::default(), giver: Giver::default() })
+        Hashes::limited(info, torrent, || None)
+    }
+
+    /// Does the same with a function that returns our upload limit in bytes a second. Hashes get
+    /// only a part of it ([`giving`]): a peer needs no slot to ask for them, so those that have one
+    /// would get no blocks while others ask for hashes.
+    pub fn limited(
+        info: impl Fn() -> Option<Arc<Info>> + Send + Sync + 'static,
+        torrent: impl Fn() -> Option<Arc<Torrent>> + Send + Sync + 'static,
+        upload_limit: impl Fn() -> Option<u64> + Send + Sync + 'static,
+    ) -> Arc<Hashes> {
+        Arc::new(Hashes {
+            info: Box::new(info),
+            torrent: Box::new(torrent),
+            upload_limit: Box::new(upload_limit),
+            missing: Mutex::default(),
+            giver: Giver::default(),
+        })
     }
 
     /// The torrent is that of a download.
     fn of(watch: &Arc<Watch>) -> Arc<Hashes> {
-        let (knows, has) = (Arc::clone(watch), Arc::clone(watch));
-        Hashes::new(move || knows.info(), move || has.torrent())
+        let [knows, has, limits] = [(); 3].map(|()| Arc::clone(watch));
+        Hashes::limited(move || knows.info(), move || has.torrent(), move || limits.upload_limit())
     }
 
     /// The trees of the torrent, once they are known. `None` also if it has none: it is of version
@@ -154,8 +183,10 @@ impl Hashes {
         // A part of a layer has a proof up to the root. Computed before the lock is taken.
         check(request, hashes, request.root)?;
         match self.missing(trees, |missing| missing.keep(request, hashes)) {
-            // If this fails, the torrent has a root that no file of its length can have.
-            Some((root, layer)) => Ok(trees.learn(root, layer)?),
+            // Each part has led to the root. So what does not fit is the file's length.
+            Some((root, layer)) => {
+                trees.learn(root, layer).map_err(|_| V2Error::Longer { root }.into())
+            }
             None => Ok(()),
         }
     }
@@ -180,9 +211,14 @@ pub fn plug(plan: &mut Plan) {
 pub struct HashOffer(pub Arc<Hashes>);
 
 impl Offer for HashOffer {
+    /// Each part counts once, and only a right one. So a peer cannot hold us up with it for long.
+    fn progress(&self) -> u64 {
+        self.0.lock().as_ref().map_or(0, MissingLayers::come)
+    }
+
     fn open(&self, peer: &Connection) -> Option<Box<dyn Extension>> {
-        let hashes = Arc::clone(&self.0);
-        Some(Box::new(HashTransfer::new(hashes, peer.theirs.info_hash)))
+        let transfer = HashTransfer::new(Arc::clone(&self.0), peer.theirs.info_hash);
+        Some(Box::new(transfer.at(peer.peer.ip())))
     }
 }
 
@@ -191,16 +227,30 @@ pub struct HashTransfer {
     hashes: Arc<Hashes>,
     /// The name by which the two sides know the torrent here.
     name: InfoHash,
+    /// Where the peer is. What it gets is counted for its IP, and not for the connection.
+    origin: Origin,
     /// What the peer owes us.
     owed: Owed,
     /// What it may still ask for. `None` until it asks for something.
     allowance: Option<Allowance>,
+    /// Exists while the peer can be asked which block of a piece is wrong: the queue holds such
+    /// pieces back as long as there is one.
+    witness: Option<Witness>,
 }
 
 impl HashTransfer {
     /// Begins with a peer that has agreed on this name of the torrent.
     pub fn new(hashes: Arc<Hashes>, name: InfoHash) -> HashTransfer {
-        HashTransfer { hashes, name, owed: Owed::default(), allowance: None }
+        let (owed, origin) = (Owed::default(), Origin::of(Ipv4Addr::UNSPECIFIED.into()));
+        HashTransfer { hashes, name, origin, owed, allowance: None, witness: None }
+    }
+
+    /// The same, and the peer has this IP: what it may ask for is shared by all from there, and
+    /// whoever comes from there goes last after one that has left without an answer.
+    pub fn at(mut self, ip: IpAddr) -> HashTransfer {
+        self.origin = Origin::of(ip);
+        self.owed = Owed::at(self.origin);
+        self
     }
 
     /// Asks the peer for more of what is missing, as far as it owes us little enough.
@@ -210,21 +260,38 @@ impl HashTransfer {
         if trees.info_hash() != self.name {
             return;
         }
+        self.be_witness(&trees, now);
         self.hashes.want_blame(&trees);
         for request in self.hashes.missing(&trees, |missing| self.owed.ask(missing, now)) {
             HashMessage::Request(request).encode_to(&mut reply.plain);
         }
     }
 
-    /// Answers a request with hashes or a reject.
-    fn answer(&mut self, request: HashRequest) -> HashMessage {
+    /// Lets wrong pieces wait for what the peer can tell of them, or no longer. Decided again at
+    /// each tick: a peer that has refused is asked again later.
+    fn be_witness(&mut self, trees: &Trees, now: Instant) {
+        // A hybrid is downloaded before all layers are known. Until then nothing can be told by
+        // the hashes of blocks: it is not known what they must lead to.
+        if trees.is_incomplete() || self.owed.rests(now) {
+            self.witness = None;
+        } else if self.witness.is_none() {
+            self.witness = (self.hashes.torrent)().map(|torrent| Witness::join(&torrent.queue));
+        }
+    }
+
+    /// Answers a request with hashes or a reject. It may wait for a piece to be hashed, for this
+    /// peer or for another one. That holds up what this peer says, but neither the blocks that it
+    /// gets, which a thread of their own sends, nor anybody else.
+    fn answer(&mut self, request: HashRequest, now: Instant) -> HashMessage {
         let given = self.hashes.trees().filter(|trees| trees.info_hash() == self.name);
         let given = given.and_then(|trees| {
             let torrent = (self.hashes.torrent)();
             let pieces = trees.files().iter().map(|file| file.pieces);
             let allowance =
                 self.allowance.get_or_insert_with(|| Allowance::new(pieces.sum::<u32>()));
-            self.hashes.giver.give(&request, &trees, torrent.as_deref(), allowance).ok()
+            let upload_limit = (self.hashes.upload_limit)();
+            let asker = Asker { origin: self.origin, upload_limit, now };
+            self.hashes.giver.give(&request, &trees, torrent.as_deref(), allowance, &asker).ok()
         });
         match given {
             Some(hashes) => HashMessage::Hashes(request, hashes),
@@ -243,15 +310,23 @@ impl HashTransfer {
         reply: &mut Reply,
     ) -> Result<(), HashTransferError> {
         match message {
-            HashMessage::Request(request) => self.answer(request).encode_to(&mut reply.plain),
+            HashMessage::Request(request) => {
+                self.answer(request, now).encode_to(&mut reply.plain);
+            }
             HashMessage::Hashes(request, hashes) => {
                 // Hashes that nobody has asked for are of no use, and cost nothing.
-                let trees = self.hashes.trees().filter(|_| self.owed.given(&request));
-                if let Some(trees) = trees {
-                    self.hashes.keep(&trees, &request, &hashes).inspect_err(|_| {
+                if !self.owed.given(&request) {
+                    return Ok(());
+                }
+                if let Some(trees) = self.hashes.trees() {
+                    // Checked without the lock: an answer is up to a thousand hashes to compute.
+                    let kept = self.hashes.keep(&trees, &request, &hashes);
+                    self.hashes.missing(&trees, |missing| {
                         // Not by `drop`: the peer does not owe it any more.
-                        self.hashes.missing(&trees, |missing| missing.put_back(&request));
-                    })?;
+                        let lies = kept.is_err() && missing.put_back(&request);
+                        self.owed.proved(missing, !lies);
+                    });
+                    kept?;
                 }
                 self.ask(now, reply);
             }
@@ -259,6 +334,7 @@ impl HashTransfer {
                 let trees = self.hashes.trees().filter(|_| self.owed.refused(&request, now));
                 if let Some(trees) = trees {
                     self.hashes.missing(&trees, |missing| missing.put_back(&request));
+                    self.be_witness(&trees, now);
                 }
             }
         }
@@ -288,7 +364,12 @@ impl Extension for HashTransfer {
             return Ok(false);
         }
         let Some(message) = HashMessage::decode(id, payload)? else { return Ok(false) };
-        self.hear(message, Instant::now(), reply)?;
+        self.hear(message, Instant::now(), reply).map_err(|error| match error {
+            // For the swarm: the download ends, and no peer is to blame.
+            HashTransferError::Torrent(error) => BoxError::from(MetainfoError::from(error)),
+            error @ HashTransferError::Proof(_) => Lie(error.into()).into(),
+            error => error.into(),
+        })?;
         Ok(true)
     }
 
@@ -301,7 +382,7 @@ impl Drop for HashTransfer {
     /// What the peer has not given, others are asked for at once.
     fn drop(&mut self) {
         if let Some(missing) = &mut *self.hashes.lock() {
-            self.owed.requests().iter().for_each(|request| missing.put_back(request));
+            self.owed.leave(missing);
         }
     }
 }
@@ -314,6 +395,6 @@ pub enum HashTransferError {
     Message(#[from] HashMessageError),
     #[error("its hashes are wrong: {0}")]
     Proof(#[from] ProofError),
-    #[error("its hashes are right, and the torrent is not: {0}")]
+    #[error(transparent)]
     Torrent(#[from] V2Error),
 }

@@ -689,7 +689,13 @@ fn time_passes_only_for_extensions_that_the_peer_speaks_and_not_too_often() {
         extensions.tick(at(milliseconds), &mut out);
     }
     assert!(out.is_empty());
-    extensions.tick(at(250), &mut out);
+    extensions.hurry();
+    extensions.tick(at(249), &mut out);
+    assert!(!out.is_empty(), "there is news, so they are told at once");
+    out.clear();
+    extensions.tick(at(498), &mut out);
+    assert!(out.is_empty(), "and then as often as before");
+    extensions.tick(at(499), &mut out);
     let listed = [&port(1), &b"\0\0\0\x06\x14\x05tick"[..]].concat();
     assert_wire(&out, &[port(1), listed].concat(), "BEP 10, extended messages");
     extensions.hear(b"\0d1:md6:listedi0eee", &mut out).expect("a handshake");

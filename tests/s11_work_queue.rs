@@ -7,6 +7,7 @@ mod s11_work_queue {
     #[path = "../s02_metainfo/by_blocks.rs"]
     mod by_blocks;
     mod end_game;
+    mod held;
     mod leases;
     mod memory;
     mod order;

@@ -16,8 +16,11 @@ mod s24_hash_transfer {
 
     mod asking;
     mod blame;
+    mod budget;
     mod codec;
     mod giving;
     mod proofs;
+    mod strangers;
     mod swarm;
+    mod told;
 }

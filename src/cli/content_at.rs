@@ -30,7 +30,6 @@ pub fn hash(
     progress: &Progress,
     looked: &(dyn Fn(Option<(HashingWait, String)>) + Sync),
 ) -> Result<Bitfield, Failure> {
-    super::version_two::need_hashes(info)?; // version_two is plugged in
     let right = verify(info, storage, stop, &|bytes| looked(progress.set(bytes)));
     progress.clear();
     right.map_err(|error| {

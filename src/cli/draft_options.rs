@@ -18,7 +18,7 @@ pub type Make =
 pub struct DraftOptions {
     /// 256KiB; version 2: a power of two [default: fits]
     #[arg(long, value_name = "N", value_parser = piece_length)]
-    piece_length: Option<u64>,
+    pub piece_length: Option<u64>,
     /// A tracker, or a tier of alternatives [repeatable]
     #[arg(long, value_name = "URL[,URL]", value_parser = tier)]
     announce: Vec<Tier>,

@@ -148,13 +148,13 @@ impl<'o> EventReport<'o> {
         self.progress.resize(length);
         if self.kind.from_link {
             let what =
-                "the info dictionary is there, and its SHA-1 is that in the link: it is genuine";
+                "the info dictionary is there, and its hash is that in the link: it is genuine";
             self.progress.say(8, what);
             let length = counted(length, "byte");
-            let what =
-                format!("the torrent is {name}, {length}; the hash of each piece is known now");
+            let what = format!("the torrent is {name}, {length}; each piece can be checked now");
             self.progress.say(2, &what);
         }
+        super::version_two::tell_hashes(&self.watch, &self.progress); // version_two is plugged in
         json!({ "event": "metadata", "name": name, "length": length })
     }
 

@@ -32,8 +32,14 @@ pub fn layer_of(info: &Info, path: Option<&Path>) -> Result<Wanted, Failure> {
     let is_it = |file: &&FileTree| path.is_none_or(|path| entry(file) == Some(path));
     let mut files = trees.files().iter().filter(is_it).peekable();
     if let (None, Some(path)) = (files.peek(), path) {
-        let what = format!("there is no file {} in it, or it is empty", path.display());
-        let help = "`piecemeal info` lists the files";
+        let is_there = info.files.iter().any(|entry| !entry.padding && entry.path == path);
+        let (what, help) = if is_there {
+            let what = format!("the file \"{}\" is empty, and so has no hashes", path.display());
+            (what, "name a file that is not empty")
+        } else {
+            let what = format!("there is no file \"{}\" in it", path.display());
+            (what, "`piecemeal info` lists the files")
+        };
         return Err(Failure::new(USAGE, what).help(help).see("24-hash-transfer"));
     }
     let asked = |file: &FileTree| {

@@ -1,12 +1,15 @@
 //! Which version of BitTorrent a new torrent is for. (stage 23)
 
 use clap::ValueEnum;
-use piecemeal::s02_metainfo::Info;
+use piecemeal::s02_metainfo::{Info, MAX_PIECE_LENGTH};
 use piecemeal::s06_magnet::Magnet;
 use piecemeal::s23_v2::create::{Version, torrent};
+use piecemeal::s23_v2::merkle::BLOCK_LENGTH;
 use piecemeal::s23_v2::trees;
 
-use super::draft_options::Make;
+use super::draft_options::{DraftOptions, Make};
+use super::exit_codes::USAGE;
+use super::failure::Failure;
 use super::version_two::is_hybrid;
 
 /// Options of `create`.
@@ -28,6 +31,21 @@ enum Format {
 }
 
 impl VersionOptions {
+    /// Checks that pieces of the length that is wanted can have trees.
+    pub fn allows(&self, draft: &DraftOptions) -> Result<(), Failure> {
+        let is_tree = |length: u64| length.is_power_of_two() && length >= BLOCK_LENGTH as u64;
+        let length = draft.piece_length.filter(|length| !is_tree(*length));
+        let (Some(length), Some(Format::Two | Format::Hybrid)) = (length, self.version) else {
+            return Ok(());
+        };
+        let what = format!(
+            "--piece-length {length}: versions 2 and hybrid need a power of two, at least 16384"
+        );
+        let next = length.next_power_of_two().clamp(BLOCK_LENGTH as u64, MAX_PIECE_LENGTH);
+        let help = format!("a piece is a part of a tree of blocks: take {next}");
+        Err(Failure::new(USAGE, what).help(help).see("23-v2"))
+    }
+
     /// Returns what makes a torrent of the version that is wanted; `one` makes version 1.
     pub fn maker(&self, one: Make) -> Make {
         match self.version {

@@ -31,7 +31,6 @@ impl OutputOptions {
         options: &Options,
     ) -> Result<Output, Failure> {
         super::tracing::keep_apart(&self.output, options)?; // plugged in
-        super::version_two::need_hashes(info)?; // version_two is plugged in
         let purpose = "what is there is hashed; then the rest is downloaded";
         let checking = Progress::hashing(options, "checking", info.length, purpose);
         let output =

@@ -44,7 +44,7 @@ pub fn fetch_from(
     deadline: Instant,
     say: Narrator,
 ) -> Result<Vec<u8>, Failure> {
-    super::version_two::need_hashes(info)?; // version_two is plugged in
+    super::version_two::need_hashes_of_link(info)?; // version_two is plugged in
     let address = connection.peer;
     let size = counted(info.piece_size(piece), "byte");
     say.say(5, format!("telling {address} that we are interested, and waiting for its unchoke: before that it sends no block"));

@@ -30,7 +30,7 @@ where
     P: FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError>,
 {
     let stop = Arc::clone(&plan.stop);
-    let ours = (plan.names.first(), plan.peer_id);
+    let (names, peer_id) = (plan.names.clone(), plan.peer_id);
     let mut report = EventReport::new(&plan, watching, options);
     let mut finished = Ok(());
     let outcome = download(plan, prepare, &mut |event| {
@@ -43,6 +43,7 @@ where
         report.add(&event);
     });
     let unfinished = report.end();
+    let ours = (names.common(), peer_id);
     let (traded_so_far, failure) = match (finished, outcome) {
         (Ok(()), Ok(outcome)) => return Ok(totals(&outcome, ("done", output), ours)),
         // A failure in `completed` stops the download.

@@ -28,21 +28,29 @@ pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
         }
         _ => Failure::from(error).about(&shown),
     })?;
-    let Info { info_hash, length, .. } = &metainfo.info;
-    let say = options.narrator();
-    let pieces = counted(metainfo.info.piece_count(), "piece");
-    say.say(
-        2,
-        format!("{shown} describes {} in {pieces}, each with its hash", counted(*length, "byte")),
-    );
-    say.say(
-        2,
-        format!("trackers and peers know it by the hash of its info dictionary, {info_hash}"),
-    );
+    tell(&shown, &metainfo.info, options);
     super::tracing::learn(&metainfo.info); // plugged in
     tell_passed_over(&shown, &metainfo.passed_over, options);
     tell_passed_over(&shown, &metainfo.info.passed_over, options);
     Ok(metainfo)
+}
+
+/// Reads a .torrent file for a command that asks nobody for the hashes of pieces.
+pub fn open_whole(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
+    let metainfo = open(torrent, options)?;
+    super::version_two::need_hashes(&metainfo.info, torrent)?; // version_two is plugged in
+    Ok(metainfo)
+}
+
+/// Explains what a torrent is.
+fn tell(shown: &str, info: &Info, options: &Options) {
+    let say = options.narrator();
+    let (all, pieces) = (counted(info.length, "byte"), counted(info.piece_count(), "piece"));
+    let hashes = if info.is_whole() { "each with its hash" } else { "some without their hashes" };
+    say.say(2, format!("{shown} describes {all} in {pieces}, {hashes}"));
+    let by = "the hash of its info dictionary";
+    let by = super::version_two::known_by(info).unwrap_or(by); // version_two is plugged in
+    say.say(2, format!("trackers and peers know it by {by}, {}", info.info_hash));
 }
 
 /// Reports broken parts of a torrent or a link that were not needed.

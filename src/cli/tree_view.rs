@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s02_metainfo::MAX_PIECE_LENGTH;
+use piecemeal::s10_storage::create::CreateError;
 use piecemeal::s23_v2::merkle::{BLOCK_LENGTH, Hash, height_of, zeros};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
@@ -64,6 +65,16 @@ pub struct Node {
     pub is_open: bool,
     /// What is before it on its line: whether each node above it has a right neighbor to come.
     lead: String,
+}
+
+/// Explains why a file has no tree: most likely it is empty.
+pub fn rootless(error: CreateError) -> Failure {
+    let is_empty = matches!(error, CreateError::Empty { .. });
+    let failure = Failure::from(error);
+    if !is_empty {
+        return failure;
+    }
+    failure.help("an empty file has no block, and so no root: choose another file").see("23-v2")
 }
 
 impl<'f> FileTree<'f> {

@@ -1,14 +1,18 @@
 //! What a torrent of version 2 adds to what is shown of a torrent. (stage 23)
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s02_metainfo::Info;
+use piecemeal::s06_magnet::Magnet;
+use piecemeal::s15_swarm::view::Watch;
 use piecemeal::s23_v2::trees;
 use serde_json::{Value, json};
 
 use super::exit_codes::BAD_INPUT;
 use super::failure::Failure;
+use super::screen::progress::Progress;
 
 /// Adds the long name to the lines of names, or puts it in place of the short one: a torrent that
 /// is version 2 only has no SHA-1.
@@ -31,6 +35,15 @@ pub fn roots(info: &Info, out: &mut dyn Write) -> io::Result<()> {
     })
 }
 
+/// Doubts a link with two hashes, after peers that know one of them as another torrent's.
+pub fn doubt(magnet: &Magnet, failure: Failure) -> Failure {
+    let is_double = magnet.info_hash.is_some() && magnet.info_hash_v2.is_some();
+    if !is_double || !failure.what().contains("serves another torrent") {
+        return failure;
+    }
+    failure.help("the link's two hashes may name two torrents: try it with one of them")
+}
+
 /// Adds the long name, and the root of each file. `files` are those that are no padding.
 pub fn add_to_json(info: &Info, names: &mut Value, files: &mut [Value]) {
     let Some(trees) = trees(info) else { return };
@@ -46,19 +59,47 @@ pub fn add_to_json(info: &Info, names: &mut Value, files: &mut [Value]) {
     }
 }
 
-/// Checks that the hash of each piece is known.
-pub fn need_hashes(info: &Info) -> Result<(), Failure> {
-    if info.is_whole() {
-        return Ok(());
-    }
+/// Checks that the hash of each piece is known, of a torrent from this file.
+pub fn need_hashes(info: &Info, torrent: &Path) -> Result<(), Failure> {
+    let Some(files) = lacking(info) else { return Ok(()) };
+    let what = format!("has no \"piece layers\" for {files}");
+    let help = "get a .torrent file that has them; only `piecemeal download` asks peers for them";
+    Err(Failure::new(BAD_INPUT, what).about(torrent.display()).help(help).see("23-v2"))
+}
+
+/// Checks that the hash of each piece is known, of a torrent from a link.
+pub fn need_hashes_of_link(info: &Info) -> Result<(), Failure> {
+    let Some(files) = lacking(info) else { return Ok(()) };
+    let what = format!("a link leads to no piece hashes, and {files} of this torrent need them");
+    let help = "`piecemeal magnet_download` asks peers for them";
+    Err(Failure::new(BAD_INPUT, what).help(help).see("24-hash-transfer"))
+}
+
+/// The number of files whose piece hashes must be known and are not: `2 files`.
+fn lacking(info: &Info) -> Option<String> {
     let missing = trees(info).map_or(0, |trees| trees.unknown().count());
-    let what = format!(
-        "the torrent lacks the piece hashes of {}: they are not in its info dictionary",
-        counted(missing, "file")
-    );
-    let help =
-        "get a .torrent file with \"piece layers\"; `piecemeal download` can ask peers for them";
-    Err(Failure::new(BAD_INPUT, what).help(help).see("23-v2"))
+    (!info.is_whole()).then(|| counted(missing, "file"))
+}
+
+/// What trackers and peers know the torrent by, if it is no SHA-1.
+pub fn known_by(info: &Info) -> Option<&'static str> {
+    let is_cut = trees(info).is_some() && !is_hybrid(info);
+    is_cut.then_some("the first 20 bytes of the SHA-256 of its info dictionary")
+}
+
+/// Explains where the hashes of pieces come from, once those are known that a download needs.
+pub fn tell_hashes(watch: &Watch, progress: &Progress) {
+    // It is known this early only if it began without some of the hashes.
+    let Some(info) = watch.info() else { return };
+    let Some(trees) = trees(&info) else { return };
+    let files = trees.files().iter().filter(|file| file.pieces > 1).count();
+    if trees.is_incomplete() {
+        let what = "its SHA-1 hashes are enough to begin; peers are asked for those of its trees";
+        progress.say(24, what);
+    } else if !is_hybrid(&info) && files > 0 {
+        let files = counted(files, "file");
+        progress.say(24, &format!("peers gave the piece hashes of {files}, proved by their roots"));
+    }
 }
 
 /// Whether the torrent is of version 1 too.

@@ -14,6 +14,7 @@ pub fn line(waiting: &Waiting) -> Value {
     let why = match waiting.why {
         Wait::NoPeer { .. } => "no peer",
         Wait::Metadata { .. } => "metadata",
+        Wait::Hashes { .. } => "piece hashes",
         Wait::NobodyHasIt { .. } => "nobody has it",
         Wait::Choked { .. } => "choked",
         Wait::NoAnswer { .. } => "no answer",

@@ -38,6 +38,7 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let content = Content::find(&self.path, self.name.as_deref())?;
+        self.version.allows(&self.draft)?; // new_version is plugged in
         let output = self.output.unwrap_or_else(|| format!("{}.torrent", content.name).into());
         crate::cli::tracing::keep_apart(&output, options)?; // plugged in
         content.allows(&output, self.force)?;

@@ -20,7 +20,7 @@ use crate::cli::failure::Failure;
 use crate::cli::find_peers::search;
 use crate::cli::interrupt::interrupt;
 use crate::cli::output_options::OutputOptions;
-use crate::cli::torrent_file::open;
+use crate::cli::torrent_file::open_whole;
 use crate::cli::{Answer, Options, one_session};
 
 /// Download all of a torrent from one peer, on one thread (stage 12)
@@ -40,7 +40,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let (info, stop) = (Arc::new(open(&self.torrent, options)?.info), interrupt()?);
+        let (info, stop) = (Arc::new(open_whole(&self.torrent, options)?.info), interrupt()?);
         let output = self.to.open(&info, &stop, options)?;
         let all = Bitfield::full(info.piece_count());
         let queue = WorkQueue::new(Arc::clone(&info), &output.have, &all);

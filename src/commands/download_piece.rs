@@ -10,7 +10,7 @@ use crate::cli::ask_peers::dial;
 use crate::cli::failure::Failure;
 use crate::cli::find_peers::{given, search};
 use crate::cli::piece_file::{fetch_from, piece_of, save};
-use crate::cli::torrent_file::open;
+use crate::cli::torrent_file::open_whole;
 use crate::cli::{Answer, Options};
 
 /// Download one piece and verify it (stage 9)
@@ -34,7 +34,7 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let deadline = options.deadline();
         crate::cli::tracing::keep_apart(&self.output, options)?; // plugged in
-        let metainfo = open(&self.torrent, options)?;
+        let metainfo = open_whole(&self.torrent, options)?;
         let piece = piece_of(&metainfo.info, self.index)?;
         let ours = Handshake::new(metainfo.info.info_hash, PeerId::random());
         let ask = AnnounceRequest::new(ours.info_hash, ours.peer_id, metainfo.info.length.max(1));

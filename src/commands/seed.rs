@@ -14,7 +14,7 @@ use crate::cli::interrupt::interrupt;
 use crate::cli::named::Named;
 use crate::cli::run_swarm::run_swarm;
 use crate::cli::screen::live_view::WatchOptions;
-use crate::cli::torrent_file::open;
+use crate::cli::torrent_file::open_whole;
 use crate::cli::upload_options::UploadOptions;
 use crate::cli::verified_content::verified_content;
 use crate::cli::{Answer, Options};
@@ -40,7 +40,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let Metainfo { info, tiers, nodes, .. } = open(&self.torrent, options)?;
+        let Metainfo { info, tiers, nodes, .. } = open_whole(&self.torrent, options)?;
         let stop = interrupt()?;
         let (storage, have) = verified_content(&info, &self.path, &stop, options)?;
         let mut plan = Plan::new(info.names.clone(), Some(info), PeerId::random());

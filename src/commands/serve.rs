@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::interrupt;
 use crate::cli::serve_one_by_one::{Server, listen, next_peer};
-use crate::cli::torrent_file::open;
+use crate::cli::torrent_file::open_whole;
 use crate::cli::verified_content::verified_content;
 use crate::cli::{Answer, Options};
 
@@ -45,7 +45,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let (info, stop) = (Arc::new(open(&self.torrent, options)?.info), interrupt()?);
+        let (info, stop) = (Arc::new(open_whole(&self.torrent, options)?.info), interrupt()?);
         let (storage, have) = verified_content(&info, &self.content, &stop, options)?;
         let ours = Handshake::new(info.info_hash, PeerId::random())
             .with_bit(EXTENSION_BIT)

@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::interrupt::interrupt;
 use crate::cli::screen::progress::Progress;
 use crate::cli::tree_picture::draw;
-use crate::cli::tree_view::{FileTree, TreeOptions};
+use crate::cli::tree_view::{FileTree, TreeOptions, rootless};
 use crate::cli::{Answer, Options};
 
 /// Draw the tree of a file's hashes, as a version 2 torrent has it (stage 23)
@@ -32,7 +32,7 @@ impl Args {
         if self.file.is_dir() {
             return Err(StorageError::NotAFile { path: shown.into_owned() }.into());
         }
-        let content = Content::find(&self.file, Some("file"))?;
+        let content = Content::find(&self.file, Some("file")).map_err(rootless)?;
         let purpose = "each block of 16 KiB gets a hash: a leaf of the tree";
         let progress = Progress::hashing(options, "hashing", content.length, purpose);
         let leaves = leaves(&content, &*interrupt()?, &|bytes| drop(progress.set(bytes)))?;

@@ -12,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::interrupt::interrupt;
 use crate::cli::screen::piece_map::describe;
 use crate::cli::screen::progress::Progress;
-use crate::cli::torrent_file::open;
+use crate::cli::torrent_file::open_whole;
 use crate::cli::{Answer, Options};
 
 /// Check files against a torrent (stage 10)
@@ -27,7 +27,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let info = open(&self.torrent, options)?.info;
+        let info = open_whole(&self.torrent, options)?.info;
         std::fs::metadata(&self.path).map_err(|error| StorageError::Io {
             path: printable(&self.path.to_string_lossy()),
             error,

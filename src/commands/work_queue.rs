@@ -8,7 +8,7 @@ use crate::cli::content_at::whole;
 use crate::cli::failure::Failure;
 use crate::cli::queue_peers::{Fault, QueueRun};
 use crate::cli::queue_story::{run_freely, tell};
-use crate::cli::torrent_file::open;
+use crate::cli::torrent_file::open_whole;
 use crate::cli::{Answer, Options};
 
 /// Watch peers share out the pieces of a torrent; no network (stage 11)
@@ -37,7 +37,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let info = open(&self.torrent, options)?.info;
+        let info = open_whole(&self.torrent, options)?.info;
         let content = Storage::through_links(&info, &self.content);
         whole(&info, &content, &self.content, options)?;
         let run = QueueRun::draw(info, content, self.peers, &self.faults, self.seed)?;

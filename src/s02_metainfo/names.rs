@@ -42,8 +42,9 @@ impl fmt::Debug for InfoHash {
 /// Recognizes the info dictionary of one torrent, in a format of its own, and reads it.
 pub trait InfoReader: fmt::Debug + Send + Sync {
     /// Compares the hash of these bytes, `d` to `e`, with the torrent's. Returns `None` if they are
-    /// its info dictionary; if not, the name that they should have and the one that they have.
-    fn mismatch(&self, raw_info: &[u8]) -> Option<(InfoHash, InfoHash)>;
+    /// its info dictionary; if not, the name that they should have and the one that they have, in
+    /// hex digits, as long as it takes to show the difference.
+    fn mismatch(&self, raw_info: &[u8]) -> Option<(String, String)>;
 
     /// Reads the info dictionary.
     ///
@@ -101,6 +102,12 @@ impl Names {
     /// The name that we use where we speak first: to a peer that we dial, and to a tracker.
     pub fn first(&self) -> InfoHash {
         self.first
+    }
+
+    /// The name by which different users find that they mean the same torrent, whichever name each
+    /// of them was given: the first one in the info dictionary's own order, once that has come.
+    pub fn common(&self) -> InfoHash {
+        self.learned.get().map_or(self.first, |learned| learned.first)
     }
 
     /// The same torrent with one more name, which is the better one. Peers say by this reserved bit
@@ -166,13 +173,13 @@ impl Names {
     }
 
     /// Returns `None` if these bytes are the torrent's info dictionary; if not, the name that they
-    /// should have and the one that they have.
-    pub fn mismatch(&self, raw_info: &[u8]) -> Option<(InfoHash, InfoHash)> {
+    /// should have and the one that they have, in hex digits.
+    pub fn mismatch(&self, raw_info: &[u8]) -> Option<(String, String)> {
         match &self.reader {
             Some(reader) => reader.mismatch(raw_info),
             None => {
                 let found = InfoHash::of(raw_info);
-                (!self.has(found)).then_some((self.first, found))
+                (!self.has(found)).then(|| (self.first.to_string(), found.to_string()))
             }
         }
     }

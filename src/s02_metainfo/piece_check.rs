@@ -48,9 +48,10 @@ pub trait PieceCheck: Any + Debug + Send + Sync {
         None
     }
 
-    /// Whether the hashes of all pieces are known. No piece may be asked about before.
-    fn is_whole(&self) -> bool {
-        true
+    /// The number of files of which the pieces' hashes are not known yet. No piece may be asked
+    /// about before there is none.
+    fn lacking(&self) -> usize {
+        0
     }
 }
 

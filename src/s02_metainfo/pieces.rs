@@ -56,7 +56,12 @@ impl Info {
 
     /// Whether the hashes of all pieces are known. Those of version 1 are in the info dictionary.
     pub fn is_whole(&self) -> bool {
-        self.check.is_whole()
+        self.lacking() == 0
+    }
+
+    /// The number of files of which the pieces' hashes are not known.
+    pub fn lacking(&self) -> usize {
+        self.check.lacking()
     }
 
     /// The piece with this number, if there is one: the gate for numbers from the wire.

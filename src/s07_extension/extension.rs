@@ -17,6 +17,8 @@
 
 use std::time::{Duration, Instant};
 
+use thiserror::Error;
+
 use super::{BoxError, ExtensionError, ExtensionHandshake, Extensions, encode_extended, refused};
 use crate::s04_handshake::Handshake;
 use crate::s05_messages::Message;
@@ -63,6 +65,12 @@ pub trait Extension: Send {
     fn tick(&mut self, _now: Instant, _reply: &mut Reply) {}
 }
 
+/// Why an extension ends a connection, if what the peer has sent is proved to be wrong. A slip
+/// can happen to an honest peer, and this cannot; so it is told apart by its type.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct Lie(pub BoxError);
+
 /// What an extension wants done.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Reply {
@@ -94,6 +102,12 @@ pub trait Offer: Send + Sync {
     /// [`EXTENSION_BIT`](super::EXTENSION_BIT) is. Most have none.
     fn bit(&self) -> Option<usize> {
         None
+    }
+
+    /// How much has come of what the download needs before its first block, over all peers. Any
+    /// number that grows: as long as it does, the download has patience.
+    fn progress(&self) -> u64 {
+        0
     }
 
     /// Makes the extension for a peer whose handshake is done. `None` if it is not for this peer.
@@ -133,6 +147,12 @@ impl Extensions {
             extension.opened(theirs, &mut reply);
             reply.encode_to(self.theirs.id(extension.name()), out);
         }
+    }
+
+    /// Makes the next [`Extensions::tick`] tell the time, however short ago the last one did: there
+    /// is news that an extension may act on.
+    pub fn hurry(&mut self) {
+        self.next_tick = None;
     }
 
     /// Tells the extensions the time, if the last time was long enough ago. Appends what they send

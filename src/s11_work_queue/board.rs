@@ -18,7 +18,7 @@
 //! [`trust`]: super::trust
 
 mod end_game;
-mod explained;
+pub mod explained;
 mod search;
 
 use std::collections::BTreeMap;
@@ -31,9 +31,6 @@ use super::rarest::Waiting;
 use super::seats::{Holders, Seat};
 use super::trust::{Contributor, Trust, Verdict};
 use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
-
-/// The position of a piece that is not finished, beyond the end of any log.
-const NOT_YET: u32 = u32::MAX;
 
 /// Where every wanted piece is. `P` is the progress that the holders of a piece share; the board
 /// hands it on and never looks into it, so a test can use `()`.
@@ -52,16 +49,14 @@ pub struct Board<P> {
     waiting: Waiting,
     on_loan: BTreeMap<u32, Loan<P>>,
     done: Bitfield,
-    /// The pieces that are done, in the order they were finished. The list only grows, so a
-    /// position in it stays valid.
-    finished: Vec<u32>,
-    /// The position of each piece in `finished`, or [`NOT_YET`].
-    finished_at: Vec<u32>,
     /// Progress of waiting pieces that were begun.
     begun: BTreeMap<u32, Begun<P>>,
-    /// Pieces whose hash was wrong, and when. The next peer gets such a piece alone, without the
-    /// work of others, so that it is clear which peer is to blame.
+    /// Pieces whose hash was wrong, and when; while one is held back, the time when that ends. The
+    /// next peer gets such a piece alone, without the work of others, so that it is clear which
+    /// peer is to blame.
     spoilt: BTreeMap<u32, Instant>,
+    /// The number of peers that can be asked which block of a piece is wrong.
+    witnesses: usize,
     /// Fingerprints of blocks that were fetched in vain, for pieces that are not right yet.
     evidence: BTreeMap<u32, Vec<Evidence>>,
     trust: Trust,
@@ -141,16 +136,13 @@ impl<P: Clone> Board<P> {
     /// Makes a board on which every wanted piece waits, except those in `have`. A piece that is in
     /// neither set is nowhere on it, and stays so.
     pub fn new(pieces: u32, have: &Bitfield, wanted: &Bitfield) -> Board<P> {
-        let mut finished_at = vec![NOT_YET; pieces as usize];
-        (0..).zip(have.iter()).for_each(|(at, piece)| finished_at[piece as usize] = at);
         Board {
             waiting: Waiting::new(pieces, |piece| wanted.has(piece) && !have.has(piece)),
             on_loan: BTreeMap::new(),
             done: have.clone(),
-            finished: have.iter().collect(),
-            finished_at,
             begun: BTreeMap::new(),
             spoilt: BTreeMap::new(),
+            witnesses: 0,
             evidence: BTreeMap::new(),
             trust: Trust::default(),
             exposed: Vec::new(),
@@ -160,7 +152,7 @@ impl<P: Clone> Board<P> {
 
     /// The numbers of pieces that are waiting, on loan and done.
     pub fn counts(&self) -> (usize, usize, usize) {
-        (self.waiting.len(), self.on_loan.len(), self.finished.len())
+        (self.waiting.len(), self.on_loan.len(), self.done.count() as usize)
     }
 
     /// The pieces that wait.
@@ -171,17 +163,6 @@ impl<P: Clone> Board<P> {
     /// The pieces that are done.
     pub fn done(&self) -> &Bitfield {
         &self.done
-    }
-
-    /// The pieces that are done, in the order in which they were finished.
-    pub fn finished(&self) -> &[u32] {
-        &self.finished
-    }
-
-    /// Whether a piece is one of the first `count` that were finished. The log is not searched: it
-    /// may have two million entries, and that would take 0.3 ms.
-    pub fn is_among_first(&self, piece: u32, count: usize) -> bool {
-        self.finished_at.get(piece as usize).is_some_and(|at| (*at as usize) < count)
     }
 
     /// The pieces on loan, in order, each with the peers that fetch it.
@@ -316,12 +297,7 @@ impl<P: Clone> Board<P> {
         if let Some(cleared) = self.trust.right(by) {
             self.share_work_of(cleared);
         }
-        let new = self.done.set(piece, true);
-        if new {
-            self.finished_at[piece as usize] = self.finished.len() as u32;
-            self.finished.push(piece);
-        }
-        new
+        self.done.set(piece, true)
     }
 
     /// Lets all peers go on with what a peer has made alone, and join its loans: it is no suspect
@@ -347,7 +323,7 @@ impl<P: Clone> Board<P> {
 
     /// Puts back a complete piece whose hash is wrong. It waits again, and all its progress is
     /// discarded: any block may be the wrong one. There is no `evidence` if one peer brought all of
-    /// it, or if the store could not be read.
+    /// it, or if the store could not be read. With it, a witness may tell which block is wrong.
     pub fn spoil(
         &mut self,
         piece: u32,
@@ -356,7 +332,7 @@ impl<P: Clone> Board<P> {
         now: Instant,
     ) {
         self.on_loan.remove(&piece);
-        self.spoilt.insert(piece, now);
+        self.spoilt.insert(piece, self.lent_from(evidence.as_ref(), now));
         if let Some(evidence) = evidence {
             self.keep_evidence(piece, evidence);
         }

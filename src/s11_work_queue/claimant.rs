@@ -181,12 +181,12 @@ impl Claimant {
     /// The finished pieces that [`Claimant::news`] has not returned yet. They still count as
     /// wanted, so that each is counted out once, and by one function.
     fn unseen<'s>(&self, state: &'s State) -> &'s [u32] {
-        state.board.finished().get(self.seen..).unwrap_or_default()
+        state.log.pieces.get(self.seen..).unwrap_or_default()
     }
 
     /// Whether this piece counts in `wanted`, if the peer has it.
     fn is_wanted(&self, state: &State, index: u32) -> bool {
-        self.queue.wanted.has(index) && !state.board.is_among_first(index, self.seen)
+        self.queue.wanted.has(index) && !state.log.is_among_first(index, self.seen)
     }
 
     /// Counts `wanted` from the start, after the peer's pieces have changed as a whole.
@@ -277,7 +277,7 @@ impl Claimant {
             state.board.asks(self.who, now);
             // Spoilt pieces first, if this peer has proved itself: the others leave them to it, and
             // wait.
-            if let Some(index) = state.board.find_spoilt(&self.asker()) {
+            if let Some(index) = state.board.find_spoilt(&self.asker(), now) {
                 return Claim::Lease(self.lend(&mut state, queue.piece(index), now));
             }
             // Nothing has come back since the last search, so it would find nothing. Without this,

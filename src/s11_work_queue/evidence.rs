@@ -25,12 +25,15 @@ use crate::s10_storage::{StorageError, Store};
 pub(super) const MAX_BLOCKS: usize = 65_536;
 
 /// Fingerprints of discarded blocks of a piece, and the peers that brought them.
+#[derive(Default)]
 pub struct Evidence {
     /// The peers, each once.
     contributors: Vec<Contributor>,
     blocks: Vec<Brought>,
     /// The key of the fingerprints. Each piece of evidence has its own.
     key: RandomState,
+    /// Whether they are fingerprints of the blocks' hashes, and not of the blocks.
+    of_hashes: bool,
 }
 
 /// One block: 16 bytes, where the block itself has 16,384.
@@ -57,12 +60,21 @@ impl Evidence {
         brought: impl Iterator<Item = (u32, u16)>,
         store: &dyn Store,
     ) -> Result<Evidence, StorageError> {
-        let (key, mut buffer) = (RandomState::new(), Vec::new());
-        let blocks = brought.map(|(block, by)| {
-            let fingerprint = fingerprint(info, piece, block, &key, &mut buffer, store)?;
-            Ok(Brought { fingerprint, block, by })
-        });
-        Ok(Evidence { blocks: blocks.collect::<Result<_, _>>()?, contributors, key })
+        // Asked about no bytes, and once: what the hashes lead to may become known meanwhile, and
+        // the fingerprints of one kind must not be compared with those of the other.
+        let of_hashes = info.check.block_hash(piece, 0, &[]).is_some();
+        let mut evidence = Evidence { contributors, of_hashes, ..Evidence::default() };
+        let mut buffer = Vec::new();
+        for (block, by) in brought {
+            let fingerprint = evidence.fingerprint(info, piece, block, &mut buffer, store)?;
+            evidence.blocks.push(Brought { fingerprint, block, by });
+        }
+        Ok(evidence)
+    }
+
+    /// Whether it can be judged by the hashes of blocks.
+    pub(super) fn is_of_hashes(&self) -> bool {
+        self.of_hashes
     }
 
     /// Compares the fingerprints with the right hashes of the piece's blocks, in order. Returns the
@@ -123,29 +135,27 @@ impl Evidence {
         let (mut lied, mut buffer) = (vec![false; self.contributors.len()], Vec::new());
         // All blocks, even after the first lie: each of several peers may have lied.
         for brought in &self.blocks {
-            let right = fingerprint(info, piece, brought.block, &self.key, &mut buffer, store)?;
+            let right = self.fingerprint(info, piece, brought.block, &mut buffer, store)?;
             if let Some(lied) = lied.get_mut(usize::from(brought.by)) {
                 *lied |= brought.fingerprint != right;
             }
         }
         Ok(self.verdict(lied, info.piece_size(piece).div_ceil(BLOCK_LENGTH)))
     }
-}
 
-/// Returns the fingerprint of a block as it is in the store now.
-fn fingerprint(
-    info: &Info,
-    piece: PieceIndex,
-    block: u32,
-    key: &RandomState,
-    buffer: &mut Vec<u8>,
-    store: &dyn Store,
-) -> Result<u64, StorageError> {
-    let begin = block * BLOCK_LENGTH;
-    buffer.resize(BLOCK_LENGTH.min(info.piece_size(piece) - begin) as usize, 0);
-    store.read(info.piece_offset(piece) + u64::from(begin), buffer)?;
-    Ok(match info.check.block_hash(piece, block, buffer) {
-        Some(hash) => key.hash_one(hash),
-        None => key.hash_one(&*buffer),
-    })
+    /// Returns the fingerprint of a block as it is in the store now.
+    fn fingerprint(
+        &self,
+        info: &Info,
+        piece: PieceIndex,
+        block: u32,
+        buffer: &mut Vec<u8>,
+        store: &dyn Store,
+    ) -> Result<u64, StorageError> {
+        let begin = block * BLOCK_LENGTH;
+        buffer.resize(BLOCK_LENGTH.min(info.piece_size(piece) - begin) as usize, 0);
+        store.read(info.piece_offset(piece) + u64::from(begin), buffer)?;
+        let hash = info.check.block_hash(piece, block, buffer).filter(|_| self.of_hashes);
+        Ok(hash.map_or_else(|| self.key.hash_one(&*buffer), |hash| self.key.hash_one(hash)))
+    }
 }

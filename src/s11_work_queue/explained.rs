@@ -9,11 +9,36 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::WorkQueue;
+use super::evidence::Evidence;
 use super::lease::Progress;
 use super::trust::Contributor;
 use crate::s02_metainfo::PieceIndex;
 use crate::s05_messages::BLOCK_LENGTH;
 use crate::s10_storage::Store;
+
+/// A peer that can be asked for the hashes of a piece's blocks. As long as there is one, a wrong
+/// piece that several peers brought is held back for a moment ([`HOLD`]). Dropped when the peer
+/// leaves, or refuses.
+///
+/// [`HOLD`]: super::board::explained::HOLD
+pub struct Witness(Arc<WorkQueue>);
+
+impl Witness {
+    /// Counts one more witness.
+    pub fn join(queue: &Arc<WorkQueue>) -> Witness {
+        queue.lock().board.count_witness(true);
+        Witness(Arc::clone(queue))
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.board.count_witness(false);
+        // Without the last one, pieces that were held back can be lent.
+        self.0.wake_sleepers(&state);
+    }
+}
 
 impl WorkQueue {
     /// The pieces that were wrong and that several peers brought, if it is not known yet which
@@ -26,14 +51,17 @@ impl WorkQueue {
     /// Finds the liars by the right hashes of a piece's blocks, in order, and counts all blocks as
     /// written that are right. They were written when they came, and nothing is fetched for them.
     pub fn explain(&self, piece: PieceIndex, hashes: &[[u8; 32]], store: &dyn Store) {
+        let (evidence, others) =
+            self.take_evidence(piece).into_iter().partition::<Vec<_>, _>(Evidence::is_of_hashes);
+        others.into_iter().for_each(|other| self.keep_evidence(piece, other));
+        if evidence.is_empty() {
+            return; // somebody else was faster
+        }
         let mut right = BTreeMap::new();
-        for evidence in self.take_evidence(piece) {
+        for evidence in evidence {
             let (verdict, blocks) = evidence.judge_by_hashes(hashes, self.blocks(piece));
             self.judge(piece, &verdict);
             right.extend(blocks);
-        }
-        if right.is_empty() {
-            return;
         }
         // A peer may have begun to fetch it again. Then what is right of it goes on.
         let on_loan = self.lock().board.explained(piece.get());

@@ -185,6 +185,10 @@ impl Trust {
     /// piece had the wrong hash, if it ever had. No peer waits long, or for a peer with no missing
     /// piece. Only a suspect waits for one that has asked since and left this piece.
     pub fn holds_back(&self, peer: PeerNumber, spoilt: Option<Instant>, now: Instant) -> bool {
+        // It is hung up on in a moment. Until then it gets nothing: least of all what it spoilt.
+        if self.convicted.contains(&peer) {
+            return true;
+        }
         // A proved peer waits for no one. Without a proved peer that could take the piece, no one
         // waits.
         let useful = self.proved.iter().filter(|(other, _)| !self.useless.contains(other));

@@ -8,6 +8,11 @@ use super::host::SessionEnd;
 use crate::s04_handshake::Handshake;
 use crate::s05_messages::Message;
 
+/// The size in bytes up to which a message does not count toward the upload limit. A reject is no
+/// longer, and each request has one: a peer that floods us with requests would use up the limit,
+/// and keep the others from their blocks. A session's own small messages do not count either.
+const SMALL: usize = 64;
+
 impl Session<'_> {
     /// Tells the extensions that the session begins.
     pub(super) fn open_extensions(&mut self, theirs: &Handshake) {
@@ -53,10 +58,10 @@ impl Session<'_> {
     /// once.
     fn spoke(&mut self, before: usize) {
         let length = self.out.len() - before;
-        if length > 0 {
+        if length > SMALL {
             // The info dictionary may be large, so it counts toward the upload limit as blocks do.
             self.host.upload_limit.spend(length, self.clock.now);
-            self.urgent = true;
         }
+        self.urgent |= length > 0;
     }
 }

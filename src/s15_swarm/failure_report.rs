@@ -36,6 +36,8 @@ struct Peer {
     lacks: Option<&'static str>,
     /// Why the last connection to it ended.
     why: Option<String>,
+    /// Why one of them ended, if it was a lie about the hashes of pieces.
+    lie: Option<String>,
 }
 
 /// What a source said last.
@@ -92,6 +94,20 @@ impl PeerRecord {
         }
     }
 
+    /// Notes what a peer has sent instead of right hashes. It may come back and lie again. As long
+    /// as the hashes are not known, this is all that matters about it.
+    pub fn lied(&mut self, address: SocketAddr, lie: String) {
+        if let Some(peer) = self.peer(address) {
+            peer.why = Some(lie.clone());
+            peer.lie = Some(lie);
+        }
+    }
+
+    /// The number of peers that have lied about the hashes of pieces.
+    pub fn liars(&self) -> usize {
+        self.peers.values().filter(|peer| peer.lie.is_some()).count()
+    }
+
     /// Notes that an address is our own. It no longer counts as a peer.
     pub fn ourselves(&mut self, address: SocketAddr) {
         self.peers.remove(&address);
@@ -139,7 +155,7 @@ impl PeerRecord {
         let mut whys: HashMap<SocketAddr, &str> = HashMap::new();
         for (address, peer) in &self.peers {
             // What a peer lacked is of interest only if we still lack it as well.
-            let lacks = peer.lacks.filter(|_| !has_info);
+            let lacks = peer.lie.as_deref().or(peer.lacks).filter(|_| !has_info);
             whys.extend(lacks.or(peer.why.as_deref()).map(|why| (*address, why)));
         }
         // What keeps a connected peer from being of use now replaces why it was lost before.

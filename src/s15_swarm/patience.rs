@@ -2,7 +2,8 @@
 //!
 //! A download must not wait forever, and must not give up while there is a chance. So there are two
 //! clocks. The one for blocks runs ten times as long: while peers are connected, one of them may
-//! unchoke us at any time. Time in which this program did not run is counted by neither.
+//! unchoke us at any time. Hashes that a download needs before its first block count as blocks do.
+//! Time in which this program did not run is counted by neither.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ impl Patience {
         Patience { limit, looked: now, live: now, block: now, moved: 0 }
     }
 
-    /// Notes how things are now: the bytes received so far (for a seed, sent), and whether a peer
+    /// Notes how things are now: what has come so far (for a seed, gone), and whether a peer
     /// is connected. Called several times a second. A longer pause between two calls means that we
     /// were held up.
     pub fn look(&mut self, now: Instant, moved: u64, live: bool) {

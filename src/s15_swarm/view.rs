@@ -10,6 +10,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use super::{Live, Swarm};
 use crate::s02_metainfo::Info;
@@ -137,6 +138,12 @@ impl Watch {
     /// Returns the torrent, once its pieces can be checked and stored.
     pub fn torrent(&self) -> Option<Arc<Torrent>> {
         self.swarm()?.torrent.get().cloned()
+    }
+
+    /// Returns the limit on what is sent, in bytes a second; `None` also before the swarm begins.
+    pub fn upload_limit(&self) -> Option<u64> {
+        let limit = self.swarm()?.host.upload_limit.bytes_in(Duration::from_secs(1));
+        limit.map(|bytes| bytes as u64)
     }
 
     /// Returns where each piece is, once the info dictionary is known.

@@ -34,6 +34,9 @@ pub enum Wait {
     /// This many peers are connected, and this many of them were asked for the info dictionary. It
     /// has not come.
     Metadata { peers: usize, asked: usize },
+    /// The info dictionary is there, and the hashes of this many files' pieces are not. None of the
+    /// connected peers has sent them, and this many peers, connected or not, have sent wrong ones.
+    Hashes { files: usize, peers: usize, liars: usize },
     /// None of this many peers has a missing piece.
     NobodyHasIt { peers: usize, missing: Missing },
     /// All peers with a missing piece, this many, choke us.
@@ -99,8 +102,8 @@ pub struct Snapshot {
     pub peers: Vec<Supply>,
     /// The number of peers that are interested in our pieces.
     pub takers: usize,
-    /// The number of peers that were asked for the info dictionary; `None` once we have it.
-    pub learning: Option<usize>,
+    /// What is missing before a piece can be requested; `None` if nothing is.
+    pub learning: Option<Learning>,
     /// The missing pieces. Filled in only if no peer has any of them: finding them takes a look at
     /// every piece.
     pub missing: Missing,
@@ -110,6 +113,16 @@ pub struct Snapshot {
     pub gives_at: Option<u16>,
     /// Where more peers can come from.
     pub hope: Hope,
+}
+
+/// What is missing before a piece can be requested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // of the fields: the line above each names them
+pub enum Learning {
+    /// The info dictionary. This many peers were asked for it.
+    Info { asked: usize },
+    /// The hashes of this many files' pieces. This many peers have sent wrong ones.
+    Hashes { files: usize, liars: usize },
 }
 
 /// Where more peers can come from, and for how long we hope.
@@ -150,8 +163,10 @@ pub fn decide(state: &Snapshot) -> Option<Waiting> {
 /// | what is true | the wait |
 /// |---|---|
 /// | we only upload | for a peer that wants something, if there is none |
+/// | hashes of pieces are missing, and a peer has sent wrong ones | for the hashes |
 /// | no peer is connected | for a peer |
 /// | the info dictionary is not known | for that: before it comes, nothing can be requested |
+/// | hashes of pieces are missing | for these, likewise |
 /// | a block is being written | for the disk |
 /// | a peer is free, and our rate limit says no | for the limit |
 /// | a peer was asked | for its answer |
@@ -165,11 +180,14 @@ fn why(state: &Snapshot) -> Option<Wait> {
         // A peer that wants something is served in its turn, so the seed does not wait.
         return (state.takers == 0).then_some(Wait::NoTaker { peers, port });
     }
-    if peers == 0 {
-        return Some(Wait::NoPeer { known: state.hope.known });
-    }
-    if let Some(asked) = state.learning {
-        return Some(Wait::Metadata { peers, asked });
+    match state.learning {
+        // Also without a peer: that the last one has lied says more than that it is gone.
+        Some(Learning::Hashes { files, liars }) if peers > 0 || liars > 0 => {
+            return Some(Wait::Hashes { files, peers, liars });
+        }
+        _ if peers == 0 => return Some(Wait::NoPeer { known: state.hope.known }),
+        Some(Learning::Info { asked }) => return Some(Wait::Metadata { peers, asked }),
+        _ => {}
     }
     let (free, asked, choked) = (count(Supply::Free), count(Supply::Asked), count(Supply::Choked));
     if count(Supply::Storing) > 0 {

@@ -59,8 +59,8 @@ impl PieceCheck for TreeCheck {
     }
 
     /// A hybrid has all that version 1 needs, and most of its peers know of nothing else.
-    fn is_whole(&self) -> bool {
-        self.sha1.is_some() || !self.trees.is_incomplete()
+    fn lacking(&self) -> usize {
+        if self.sha1.is_some() { 0 } else { self.trees.missing() }
     }
 
     /// Judges by the table at the top of this file.

@@ -69,7 +69,12 @@ pub fn torrent(
     // For each piece its SHA-1, if there is one, and its SHA-256.
     let width = version.sha1_width() + size_of::<Hash>();
     // With any hashes at first: what is wrong with names and lengths shows before hours of work.
-    aligned.with(&vec![0xff; aligned.count as usize * width], draft)?;
+    // No two are the same: that would be the same file twice, in two lengths.
+    let mut any = vec![0xff; aligned.count as usize * width];
+    for (hash, piece) in any.chunks_exact_mut(width).zip(0u32..) {
+        hash.iter_mut().rev().zip(piece.to_be_bytes()).for_each(|(byte, digit)| *byte = digit);
+    }
+    aligned.with(&any, draft)?;
     let (range, begin) = (|piece| aligned.range(piece), |piece| aligned.begin(piece));
     let pieces = Pieces { count: aligned.count, range: &range, begin: &begin };
     aligned.with(&content.hashes(&pieces, width, stop, hashed)?, draft)

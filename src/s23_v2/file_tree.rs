@@ -146,7 +146,7 @@ impl<'a> Walk<'a, '_> {
                 }
                 None
             }
-            _ => Some(need(file, &at, "pieces root", "32 bytes, not all of them 0", root)?),
+            _ => Some(root(file, &at)?),
         };
         // The path of the walk goes on to the next file, so this one gets a copy.
         self.found.push(Found { path: self.path.clone(), length, root });
@@ -154,10 +154,16 @@ impl<'a> Walk<'a, '_> {
     }
 }
 
-/// Returns a root. One of zeros would be the hash of nothing: nobody knows content that has it.
-fn root(value: &Value) -> Option<Hash> {
-    let root = Hash(value.bytes()?.try_into().ok()?);
-    (root != Hash::ZERO).then_some(root)
+/// Reads a file's root. One of zeros would be the hash of nothing: nobody knows content with that.
+fn root(file: &Value, at: &str) -> Result<Hash, MetainfoError> {
+    let expected = "32 bytes, not all of them 0";
+    let bytes = need(file, at, "pieces root", expected, Value::bytes)?;
+    let found = match bytes.try_into().map(Hash) {
+        Ok(Hash::ZERO) => "32 zeros".to_owned(),
+        Ok(root) => return Ok(root),
+        Err(_) => format!("{} bytes", bytes.len()),
+    };
+    Err(broken(&format!("{at}.pieces root"), expected.to_owned(), found))
 }
 
 /// Puts the files one after the other, each at a piece, with padding between them; returns the

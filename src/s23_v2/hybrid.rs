@@ -87,13 +87,15 @@ fn single(info: &Value, found: &[Found]) -> Result<Vec<Place>, MetainfoError> {
 
 /// Compares an entry of `files` with the file of the tree that is in its place. An old program may
 /// have written the path in another encoding, with `path.utf-8` beside it; version 2 is in UTF-8.
+/// Then stage 2 has used that one, so it is that one which must be the same.
 fn same(number: usize, file: &Value, length: u64, other: &Found) -> Result<(), MetainfoError> {
-    let named = |key| {
-        let names = file.get(key).and_then(Value::list).unwrap_or_default();
-        names.iter().map(Value::bytes).eq(other.path.iter().map(|name| Some(*name)))
-    };
+    let names = |key| file.get(key).and_then(Value::list).unwrap_or_default();
+    let is_utf8 = |name: &Value| name.bytes().is_some_and(|raw| std::str::from_utf8(raw).is_ok());
+    let utf8 = names("path.utf-8");
+    let counts = !utf8.is_empty() && utf8.iter().all(is_utf8);
+    let ours = if counts { utf8 } else { names("path") };
     let theirs = shown(&other.path);
-    if !named("path") && !named("path.utf-8") {
+    if !ours.iter().map(Value::bytes).eq(other.path.iter().map(|name| Some(*name))) {
         return halves(format!(
             "info.files[{number}] is not \"{theirs}\", which is next in the file tree"
         ));

@@ -2,15 +2,15 @@
 //!
 //! | a link with | the torrent is known by | its info dictionary must have |
 //! |---|---|---|
-//! | `btih` | the SHA-1 | this SHA-1; it may turn out to be a hybrid |
+//! | `btih` | the SHA-1 | this SHA-1, and not be of version 2 only; it may turn out to be a hybrid |
 //! | `btmh` | the first 20 bytes of the SHA-256 | this SHA-256; it may turn out to be a hybrid |
-//! | both | either | both |
+//! | both | either | both; with only one of them, the link is of no use |
 
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::info_from_bytes;
+use super::{V2Error, info_from_bytes, is_version_two_only};
 use crate::s02_metainfo::{Info, InfoHash, InfoReader, MetainfoError, Names};
 use crate::s06_magnet::{Magnet, MagnetError};
 
@@ -26,21 +26,37 @@ struct Expected {
 }
 
 impl InfoReader for Expected {
-    fn mismatch(&self, raw_info: &[u8]) -> Option<(InfoHash, InfoHash)> {
-        // A link with both names must mean one torrent. If only one of them fits, it means two.
-        let other = |expected: InfoHash, found| (expected != found).then_some((expected, found));
-        let sha1 = self.sha1.and_then(|expected| other(expected, InfoHash::of(raw_info)));
-        let sha256 = self.sha256.and_then(|expected| {
+    fn mismatch(&self, raw_info: &[u8]) -> Option<(String, String)> {
+        let other = |expected: InfoHash, found: InfoHash| {
+            (expected != found).then(|| (expected.to_string(), found.to_string()))
+        };
+        let sha1 = self.sha1.map(|expected| other(expected, InfoHash::of(raw_info)));
+        let sha256 = self.sha256.map(|expected| {
             let found: [u8; 32] = Sha256::digest(raw_info).into();
-            // All 32 bytes, not only those on the wire.
-            (expected != found).then_some((shortened(expected), shortened(found)))
+            // All 32 bytes, not only those on the wire. They are shown only if these are the same.
+            let whole = || (hex::encode(expected), hex::encode(found));
+            let short = other(shortened(expected), shortened(found));
+            short.or_else(|| (expected != found).then(whole))
         });
-        sha1.or(sha256)
+        // One is enough to know whose lie it is: nobody can make an info dictionary with a hash
+        // that somebody else has put into a link. If the other one differs, the link is wrong.
+        sha1.into_iter().chain(sha256).min_by_key(Option::is_some).flatten()
     }
 
     fn read(&self, raw_info: &[u8]) -> Result<Info, MetainfoError> {
+        // A link with two hashes means one torrent.
+        let is_sha1 = self.sha1.is_none_or(|expected| expected == InfoHash::of(raw_info));
+        let is_sha256 = self.sha256.is_none_or(|expected| Sha256::digest(raw_info)[..] == expected);
+        if !is_sha1 || !is_sha256 {
+            return Err(V2Error::TwoTorrents.into());
+        }
         // Whatever the link said: a name tells nothing about the other version.
-        info_from_bytes(raw_info)
+        let info = info_from_bytes(raw_info)?;
+        // But a swarm of version 2 does not use the SHA-1, and by it nobody gives hashes.
+        match self.sha256 {
+            None if is_version_two_only(&info) => Err(V2Error::OtherName.into()),
+            _ => Ok(info),
+        }
     }
 }
 

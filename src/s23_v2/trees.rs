@@ -73,12 +73,15 @@ impl fmt::Debug for Trees {
 
 impl Trees {
     /// The trees of the files that were found, each in its place.
+    ///
+    /// # Errors
+    /// If two files have one root and two lengths.
     pub(super) fn new(
         name: [u8; 32],
         piece_length: u32,
         found: &[Found],
         places: &[Place],
-    ) -> Arc<Trees> {
+    ) -> Result<Arc<Trees>, V2Error> {
         let full = found.iter().zip(places).filter_map(|(found, place)| {
             let pieces = found.length.div_ceil(piece_length.into());
             Some(FileTree {
@@ -93,9 +96,20 @@ impl Trees {
         let files: Vec<FileTree> = full.collect();
         let mut by_root: Vec<u32> = (0..).take(files.len()).collect();
         // Four bytes for each file. A map would take ten times that, and there may be a million.
-        by_root.sort_by_key(|position| files.get(*position as usize).map(|file| file.root));
+        let file = |position: &u32| files.get(*position as usize);
+        by_root.sort_by_key(|position| file(position).map(|file| file.root));
+        // A root stands for one content. With two lengths no peer could bring both files, and the
+        // honest ones would be blamed for it. (A file of 64 bytes can be made that is two hashes
+        // below another file's root. Nobody has it by accident.)
+        let neighbors = by_root.iter().zip(by_root.iter().skip(1));
+        for (one, other) in neighbors.filter_map(|(one, other)| file(one).zip(file(other))) {
+            if one.root == other.root && one.length != other.length {
+                let (root, lengths) = (one.root, [one.length, other.length]);
+                return Err(V2Error::TwoLengths { root, lengths });
+            }
+        }
         let missing = AtomicUsize::new(files.iter().filter(|file| file.pieces > 1).count());
-        Arc::new(Trees { name, piece_length, files, by_root, missing })
+        Ok(Arc::new(Trees { name, piece_length, files, by_root, missing }))
     }
 
     /// The name on the wire, where there is room for 20 bytes.
@@ -148,7 +162,12 @@ impl Trees {
 
     /// Whether a file's pieces have no hashes yet. Asked several times a second, so it is counted.
     pub fn is_incomplete(&self) -> bool {
-        self.missing.load(Ordering::Acquire) > 0
+        self.missing() > 0
+    }
+
+    /// The number of files whose pieces have no hashes yet.
+    pub fn missing(&self) -> usize {
+        self.missing.load(Ordering::Acquire)
     }
 
     /// The files whose pieces have no hashes yet.
@@ -161,6 +180,7 @@ impl Trees {
     /// # Errors
     /// If no file that is longer than a piece has this root, or the layer is not its.
     pub fn learn(&self, root: Hash, layer: Vec<Hash>) -> Result<(), V2Error> {
+        // All files with this root are of one length: `new` has seen to that.
         let mut files = self.of_root(root).filter(|file| file.pieces > 1).peekable();
         let Some(first) = files.peek() else { return Err(V2Error::UnknownRoot { root }) };
         if layer.len() != first.pieces as usize {
@@ -174,9 +194,8 @@ impl Trees {
             return Err(V2Error::LayerRoot { root, found });
         }
         let layer: Arc<[Hash]> = layer.into();
-        // If another thread was faster, it has set the same. A file of another length cannot have
-        // this root, whatever a torrent claims, and stays unknown.
-        for file in files.filter(|file| file.pieces as usize == layer.len()) {
+        // If another thread was faster, it has set the same.
+        for file in files {
             if file.layer.set(Arc::clone(&layer)).is_ok() {
                 self.missing.fetch_sub(1, Ordering::AcqRel);
             }

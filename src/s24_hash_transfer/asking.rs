@@ -1,12 +1,14 @@
 //! What one peer owes us: hashes that we have asked it for.
 //!
 //! Nobody can hurry a peer. If it is silent, or refuses, it loses nothing but the questions that we
-//! would have asked it: the parts come around to another one ([`MissingLayers`]).
+//! would have asked it: the parts come around to another one ([`MissingLayers`]). Only if it leaves
+//! with them, or lies, it goes last from then on.
 
 use std::time::{Duration, Instant};
 
 use super::layers::MissingLayers;
 use super::message::HashRequest;
+use crate::s04_handshake::origin::Origin;
 
 /// The hashes that one peer may owe us: four answers of the usual size, 64 KiB.
 const MAX_OWED: u32 = 4 * super::layers::MAX_LENGTH;
@@ -23,10 +25,12 @@ const MAX_DOUBLED: u32 = 5;
 /// |---|---|
 /// | hashes | more, at once, up to [`MAX_OWED`] |
 /// | a reject | nothing for a while: 2 s, then 4 s, up to 64 s |
-/// | nothing | nothing more than what it owes; others are asked for the same after 3 s |
+/// | nothing | nothing more than what it owes; others are asked for the same after half a second |
 #[derive(Debug, Default)]
 pub struct Owed {
     requests: Vec<HashRequest>,
+    /// Where the peer is; `None` if it is the only one.
+    origin: Option<Origin>,
     /// How often it has refused since it last gave us something.
     refusals: u32,
     /// Until when it is not asked.
@@ -34,6 +38,11 @@ pub struct Owed {
 }
 
 impl Owed {
+    /// Begins with a peer that is there. It owes nothing.
+    pub fn at(origin: Origin) -> Owed {
+        Owed { origin: Some(origin), ..Owed::default() }
+    }
+
     /// Chooses what to ask the peer for now. It then owes that.
     pub fn ask(&mut self, missing: &mut MissingLayers, now: Instant) -> Vec<HashRequest> {
         let before = self.requests.len();
@@ -42,7 +51,7 @@ impl Owed {
         while !self.rests(now) && self.requests.len() < MAX_REQUESTS {
             let owed: u32 = self.requests.iter().map(|request| request.length).sum();
             let is_asked = |part: &HashRequest| self.requests.contains(part);
-            match (owed < MAX_OWED).then(|| missing.next(is_asked, now)).flatten() {
+            match (owed < MAX_OWED).then(|| missing.next(self.origin, is_asked, now)).flatten() {
                 Some(part) => self.requests.push(part),
                 None => break,
             }
@@ -50,14 +59,20 @@ impl Owed {
         self.requests.get(before..).unwrap_or_default().to_vec()
     }
 
-    fn rests(&self, now: Instant) -> bool {
+    /// Whether the peer is not asked at this time, because it has refused.
+    pub fn rests(&self, now: Instant) -> bool {
         self.rests_until.is_some_and(|until| now < until)
     }
 
     /// Notes that an answer has come; returns whether the peer owed it.
     pub fn given(&mut self, request: &HashRequest) -> bool {
-        self.refusals = 0;
-        self.settle(request)
+        let owed = self.settle(request);
+        // Only for what was asked for: anything else would be a way to be asked, and refuse, again
+        // and again.
+        if owed {
+            self.refusals = 0;
+        }
+        owed
     }
 
     /// Notes that the peer refuses a request; returns whether it owed that.
@@ -74,6 +89,22 @@ impl Owed {
     fn settle(&mut self, request: &HashRequest) -> bool {
         let position = self.requests.iter().position(|owed| owed == request);
         position.map(|position| self.requests.swap_remove(position)).is_some()
+    }
+
+    /// The peer leaves: what it owes, others are asked for at once. It goes last if it comes back,
+    /// unless it owes nothing that is of use.
+    pub fn leave(&self, missing: &mut MissingLayers) {
+        // Others may have given all of it meanwhile. Then it has done no harm.
+        let put_back = |request| missing.put_back(request);
+        if self.requests.iter().map(put_back).fold(false, |any, one| any | one) {
+            missing.note(self.origin, true);
+        }
+    }
+
+    /// Notes whether an answer was right. A right one makes good for what others did from there:
+    /// many people may share one address.
+    pub fn proved(&self, missing: &mut MissingLayers, is_right: bool) {
+        missing.note(self.origin, !is_right);
     }
 
     /// All that it owes.

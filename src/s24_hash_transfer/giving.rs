@@ -10,68 +10,105 @@
 //! of zeros, and they are given like any others.
 //!
 //! A request costs a peer 53 bytes, and may cost us 16 KiB of answer and a piece that is read from
-//! disk. So each peer has an [`Allowance`], which is far more than a download needs. Nothing that a
-//! peer asks for makes us hang up: it may have a reason that we do not know.
+//! disk. No peer needs a slot for it, or to be interested. So there are limits of its own:
+//!
+//! | what | how much |
+//! |---|---|
+//! | hashed for all peers together | 32 MiB a second, 128 MiB after a rest |
+//! | sent to all peers together | 8 MiB a second, or a quarter of our upload limit |
+//! | sent on one connection | all layers four times, and 65,536 hashes |
+//!
+//! Nothing that a peer asks for makes us hang up: it may have a reason that we do not know.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use thiserror::Error;
 
+use super::budget::Budget;
 use super::layers::MAX_LENGTH;
 use super::message::HashRequest;
 use super::proof::{Impossible, possible};
-use super::subtree::{Subtree, answer};
+use super::subtree::{Subtree, answer_with};
+use super::upper::{Tops, Upper};
 use crate::s02_metainfo::Info;
+use crate::s04_handshake::origin::Origin;
 use crate::s10_storage::Store;
 use crate::s11_work_queue::WorkQueue;
 use crate::s12_session::host::Torrent;
 use crate::s23_v2::merkle::{BLOCK_LENGTH, Hash, height_of};
-use crate::s23_v2::trees::{FileTree, Trees};
+use crate::s23_v2::trees::Trees;
 
-/// How many times a peer may fetch all the layers. A few are for a peer that starts over.
-const MAX_TIMES: u64 = 8;
-/// Answers that are allowed beside these: proofs of single pieces, and small torrents.
-const MAX_SINGLE: u64 = 1_000;
-/// The most pieces that are read and hashed for one peer. It needs the hashes of a piece's blocks
-/// only if somebody has sent it wrong ones.
-const MAX_PIECES: u32 = 100;
+/// How many times a connection may fetch all the layers. A few are for a peer that starts over.
+const MAX_TIMES: u64 = 4;
+/// Hashes that are allowed beside these: proofs of single pieces, and the blocks of wrong ones.
+const MAX_SINGLE: u64 = 65_536;
+/// What is hashed for all peers together, in bytes a second: a few percent of a core.
+const HASHED: u64 = 32 << 20;
+/// The most that is hashed at once, if nobody has asked for a while. It also limits how long a
+/// peer's thread waits for the others, to about a second with a slow disk.
+const MAX_HASHED: u64 = 4 * HASHED;
+/// What is sent to all peers together, in bytes a second, and the most at once: the layer of two
+/// million pieces.
+const SENT: u64 = 8 << 20;
+const MAX_SENT: u64 = 64 << 20;
+/// With an upload limit, a part of it, and the time in which that may be saved up. The rest is for
+/// blocks: without them, hashes are of no use.
+const SENT_PART: u64 = 4;
+const SAVED: u64 = 10;
+/// The least that can be saved up, in bytes: an answer for a peer that has had none, while others
+/// have taken half.
+const MIN_SAVED: u64 = 64 << 10;
 
-/// What one peer may still ask for.
+/// What one connection may still ask for, in hashes.
 #[derive(Debug, Clone, Copy)]
-pub struct Allowance {
-    /// Answers with hashes.
-    answers: u64,
-    /// Pieces that are hashed for it.
-    pieces: u32,
-}
+pub struct Allowance(u64);
 
 impl Allowance {
-    /// That of a peer that has asked for nothing yet, of a torrent with this many pieces.
+    /// That of a connection on which nothing was asked for yet, of a torrent with this many pieces.
     pub fn new(pieces: u32) -> Allowance {
-        // A file's last part is a request of its own, and the smallest are two pieces.
-        let requests = u64::from(pieces.div_ceil(2));
-        Allowance { answers: MAX_TIMES * requests + MAX_SINGLE, pieces: MAX_PIECES }
+        // A layer goes on up to a power of two, so it may be nearly twice as long as the file.
+        Allowance(MAX_TIMES * 2 * u64::from(pieces) + MAX_SINGLE)
     }
+}
+
+/// Who asks, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker {
+    /// Where the peer is.
+    pub origin: Origin,
+    /// Our upload limit in bytes a second, if there is one.
+    pub upload_limit: Option<u64>,
+    /// The time.
+    pub now: Instant,
 }
 
 /// Gives hashes to the peers of one torrent. It keeps what several of them are likely to want.
 ///
-/// How much that is follows from the torrent, and not from what peers ask for: twice the layers,
-/// and the blocks of one piece. Two threads may compute the same hashes at once. They are equal, so
-/// it does not matter which are kept.
-#[derive(Default)]
+/// How much that is follows from the torrent, and not from what peers ask for, or how many of them
+/// ask at once: less than 400 bytes for each 512 pieces, and the blocks of one piece.
 pub struct Giver {
-    /// Held for a lookup, never while something is hashed.
-    kept: Mutex<Kept>,
+    /// The hashes far above the piece layer.
+    tops: Tops,
+    /// The hashes of the piece that was asked about last: 64 bytes a block. The lock is held while
+    /// a piece is read and hashed, so that it is one at a time, however many ask. Whoever waits is
+    /// a session that answers hash requests; blocks are sent by a thread of their own.
+    lower: Mutex<Option<(u32, Arc<Subtree>)>>,
+    /// What may still be hashed. Its lock is a leaf.
+    hashed: Mutex<Budget>,
+    /// What may still be sent. `None` until somebody asks: only then the limit is known. A leaf.
+    sent: Mutex<Option<Budget>>,
 }
 
-#[derive(Default)]
-struct Kept {
-    /// The hashes from the piece layer up, by the root: 64 bytes a piece.
-    upper: HashMap<Hash, Arc<Subtree>>,
-    /// The hashes of the piece that was asked about last: 64 bytes a block.
-    lower: Option<(u32, Arc<Subtree>)>,
+impl Default for Giver {
+    fn default() -> Giver {
+        Giver {
+            tops: Tops::default(),
+            lower: Mutex::default(),
+            hashed: Mutex::new(Budget::new(HASHED, MAX_HASHED)),
+            sent: Mutex::default(),
+        }
+    }
 }
 
 impl Giver {
@@ -86,60 +123,79 @@ impl Giver {
         trees: &Trees,
         torrent: Option<&Torrent>,
         allowance: &mut Allowance,
+        asker: &Asker,
     ) -> Result<Vec<Hash>, Refused> {
         let file = trees.of_root(request.root).next().ok_or(Refused::UnknownRoot)?;
         possible(request, height_of(file.length))?;
         if request.length > MAX_LENGTH {
             return Err(Refused::TooLong { found: request.length });
         }
-        allowance.answers = allowance.answers.checked_sub(1).ok_or(Refused::Enough)?;
+        let count = u64::from(request.length) + u64::from(request.uncles());
+        let left = allowance.0.checked_sub(count).ok_or(Refused::Enough)?;
         // It may be missing: we may be fetching it ourselves. The hashes of a piece's blocks can be
         // proved up to the piece without it.
-        let upper = self.upper(file, trees);
-        let lower = match request.base_layer < trees.height_at(file) {
-            true => Some(self.lower(request, trees, torrent, allowance)?),
+        let upper = Upper::of(file, trees, &self.tops);
+        let piece = match request.base_layer < trees.height_at(file) {
+            true => Some(Piece::of(request, trees, torrent)?),
+            false if upper.is_none() => return Err(Refused::UnknownLayer),
             false => None,
         };
-        let subtrees: Vec<&Subtree> = lower.iter().chain(&upper).map(|it| &**it).collect();
-        answer(request, &subtrees).ok_or(Refused::UnknownLayer)
+        // Taken before anything is hashed, and after all that costs nothing: what is refused for
+        // another reason would be taken from the others.
+        self.send(count, asker)?;
+        self.hash(upper.as_ref().map_or(0, |upper| upper.cost(request)), asker)?;
+        let lower = piece.map(|piece| self.lower(&piece, asker)).transpose()?;
+        let below = |layer, place| lower.as_ref().and_then(|lower| lower.at(layer, place));
+        let above = |layer, place| upper.as_ref().and_then(|upper| upper.at(layer, place));
+        let at = |layer, place| below(layer, place).or_else(|| above(layer, place));
+        let hashes = answer_with(request, at).ok_or(Refused::UnknownLayer)?;
+        allowance.0 = left;
+        Ok(hashes)
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns how many hashes are kept for all layers from the pieces' up.
+    pub fn kept(&self) -> usize {
+        self.tops.hashes()
     }
 
-    /// Returns the hashes of a file from its piece layer up, if that is known. They are computed
-    /// once.
-    fn upper(&self, file: &FileTree, trees: &Trees) -> Option<Arc<Subtree>> {
-        if let Some(kept) = self.kept().upper.get(&file.root) {
-            return Some(Arc::clone(kept));
-        }
-        let layer = file.layer()?.to_vec();
-        let (base, top) = (trees.height_at(file), height_of(file.length));
-        let upper = Arc::new(Subtree::new(base, 0, layer, top));
-        self.kept().upper.insert(file.root, Arc::clone(&upper));
-        Some(upper)
+    /// Takes the bytes of an answer from what may be sent.
+    fn send(&self, hashes: u64, asker: &Asker) -> Result<(), Refused> {
+        let budget = || match asker.upload_limit {
+            None => Budget::new(SENT, MAX_SENT),
+            Some(limit) => {
+                let part = (limit / SENT_PART).min(SENT);
+                Budget::new(part, (SAVED * part).max(MIN_SAVED))
+            }
+        };
+        let bytes = hashes * size_of::<Hash>() as u64;
+        let mut sent = lock(&self.sent);
+        let enough = sent.get_or_insert_with(budget).take(bytes, asker.origin, asker.now);
+        if enough { Ok(()) } else { Err(Refused::Busy) }
+    }
+
+    /// Takes bytes from what may be hashed.
+    fn hash(&self, bytes: u64, asker: &Asker) -> Result<(), Refused> {
+        let enough = bytes == 0 || lock(&self.hashed).take(bytes, asker.origin, asker.now);
+        if enough { Ok(()) } else { Err(Refused::Busy) }
     }
 
     /// Returns the hashes of a piece, which is read and hashed if it is not the one that was asked
     /// about last.
-    fn lower(
-        &self,
-        request: &HashRequest,
-        trees: &Trees,
-        torrent: Option<&Torrent>,
-        allowance: &mut Allowance,
-    ) -> Result<Arc<Subtree>, Refused> {
-        let piece = Piece::of(request, trees, torrent)?;
-        let kept = self.kept().lower.clone().filter(|(number, _)| *number == piece.number);
-        if let Some((_, lower)) = kept {
-            return Ok(lower);
+    fn lower(&self, piece: &Piece, asker: &Asker) -> Result<Arc<Subtree>, Refused> {
+        let mut kept = lock(&self.lower);
+        if let Some((_, lower)) = kept.as_ref().filter(|(number, _)| *number == piece.number) {
+            return Ok(Arc::clone(lower));
         }
-        allowance.pieces = allowance.pieces.checked_sub(1).ok_or(Refused::Enough)?;
+        // Under the lock: another thread may just have hashed the same piece.
+        self.hash(piece.length, asker)?;
         let lower = Arc::new(piece.hash()?);
-        self.kept().lower = Some((piece.number, Arc::clone(&lower)));
+        *kept = Some((piece.number, Arc::clone(&lower)));
         Ok(lower)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A piece that we have, and about whose blocks a peer asks.
@@ -229,4 +285,6 @@ pub enum Refused {
     Changed,
     #[error("the peer has had enough hashes")]
     Enough,
+    #[error("others have had so much that there is nothing left for now")]
+    Busy,
 }

@@ -9,19 +9,36 @@
 //!   A asks for p3                    [ p4 p5 p0 p1 p2 p3 ]
 //!   p0 comes, and is right           [ p4 p5 p1 p2 p3 ]
 //! ```
-//! A part whose peer is silent comes around again after three seconds, and another peer is asked. A
-//! part that a peer refuses, or leaves without giving, goes to the front.
+//! A part that does not come is asked for again, and the first right answer counts:
+//!
+//! | who asks for a part that others were asked for | may have it |
+//! |---|---|
+//! | a peer | half a second after the last one; a quarter after the second, and so on |
+//! | a peer, and the part was refused, or its peer has left | at once |
+//! | a peer from where one has left without giving, or lied | after three seconds in any case |
+//!
+//! So nobody keeps a part from the others: neither by silence, which is a second for each part,
+//! however many are silent, nor by hanging up and dialing again.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::message::HashRequest;
+use crate::s04_handshake::origin::Origin;
 use crate::s23_v2::merkle::Hash;
 
 /// The most hashes in a request. BEP 52: "should not exceed 512".
 pub const MAX_LENGTH: u32 = 512;
-/// How long a part is left to the peer that was asked for it: as long as in libtorrent.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a part is left to the first peer that was asked for it. An answer has 16 KiB, so a line
+/// of 64 KiB/s is quick enough. Each further peer has half as long as the one before it, up to
+/// [`MAX_HALVED`] times: whoever is left, after a second, is asked at once.
+const PATIENCE: Duration = Duration::from_millis(500);
+const MAX_HALVED: u32 = 5;
+/// How long a part that was asked for is kept from peers that go last.
+const LAST: Duration = Duration::from_secs(3);
+/// The number of origins that are remembered as those that go last. Whoever has more addresses than
+/// that is many strangers.
+const MAX_FAILED: usize = 256;
 
 /// A file whose piece layer is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +81,12 @@ pub struct MissingLayers {
     parts: VecDeque<Part>,
     /// The layers of which parts are missing, by the root.
     layers: HashMap<Hash, Layer>,
+    /// What is wanted beside the layers, as it was last set.
+    beside: Vec<HashRequest>,
+    /// The number of parts of layers that have come.
+    come: u64,
+    /// Where peers were that left with a part, or lied about one; the latest is at the back.
+    failed: VecDeque<Origin>,
 }
 
 /// A part that has not come.
@@ -72,8 +95,31 @@ struct Part {
     request: HashRequest,
     /// Whether it belongs to a layer.
     of_layer: bool,
-    /// When a peer was asked for it.
+    /// When a peer was last asked for it.
     asked: Option<Instant>,
+    /// How often one was asked.
+    times: u32,
+    /// Whether the last one will not give it, and has said so, or has gone.
+    free: bool,
+}
+
+impl Part {
+    /// A part that nobody has been asked for.
+    fn new(request: HashRequest, of_layer: bool) -> Part {
+        Part { request, of_layer, asked: None, times: 0, free: false }
+    }
+
+    /// How long after it was asked for it may be asked of somebody else. Each that was silent so
+    /// far makes it more likely that this is on purpose, and that the next one is too. So the
+    /// pauses get shorter, and all of them together take a second: a hundred silent peers are not
+    /// much worse than two.
+    fn pause(&self, goes_last: bool) -> Duration {
+        match (goes_last, self.free) {
+            (true, _) => LAST,
+            (false, true) => Duration::ZERO,
+            (false, false) => PATIENCE / 2u32.pow(self.times.saturating_sub(1).min(MAX_HALVED)),
+        }
+    }
 }
 
 /// A piece layer of which parts are missing.
@@ -94,11 +140,7 @@ impl MissingLayers {
         let mut seen = HashSet::new();
         for file in files.into_iter().filter(|file| file.pieces > 1 && seen.insert(file.root)) {
             let before = missing.parts.len();
-            missing.parts.extend(file.parts().map(|request| Part {
-                request,
-                of_layer: true,
-                asked: None,
-            }));
+            missing.parts.extend(file.parts().map(|request| Part::new(request, true)));
             let layer = Layer {
                 pieces: file.pieces,
                 missing: missing.parts.len() - before,
@@ -114,6 +156,11 @@ impl MissingLayers {
         self.parts.is_empty()
     }
 
+    /// How many parts of layers have come.
+    pub fn come(&self) -> u64 {
+        self.come
+    }
+
     /// How many parts are missing.
     pub fn parts(&self) -> usize {
         self.parts.len()
@@ -122,40 +169,63 @@ impl MissingLayers {
     /// Returns the part that was asked for longest ago, or never, and of which `is_asked` does not
     /// say that this peer owes it already. `None` if there is none, or if the others that were
     /// asked for it have had too little time. It counts as asked for from now on.
+    ///
+    /// `origin` is where the peer is; `None` if it is the only one.
     pub fn next(
         &mut self,
+        origin: Option<Origin>,
         is_asked: impl Fn(&HashRequest) -> bool,
         now: Instant,
     ) -> Option<HashRequest> {
         // Only the few that the peer owes are passed over, so this looks at no more than these.
         let position = self.parts.iter().position(|part| !is_asked(&part.request))?;
-        let lately = |asked: &Instant| now.saturating_duration_since(*asked) < PATIENCE;
-        if self.parts.get(position)?.asked.as_ref().is_some_and(lately) {
+        let part = self.parts.get(position)?;
+        let pause = part.pause(origin.is_some_and(|origin| self.failed.contains(&origin)));
+        if part.asked.is_some_and(|asked| now.saturating_duration_since(asked) < pause) {
             return None;
         }
         let part = self.parts.remove(position)?;
-        self.parts.push_back(Part { asked: Some(now), ..part });
+        let times = part.times.saturating_add(1);
+        self.parts.push_back(Part { asked: Some(now), times, free: false, ..part });
         Some(part.request)
     }
 
     /// Sets what is wanted beside the layers: these, and no others. They go to the front, unless
     /// they are here already.
     pub fn want_too(&mut self, requests: &[HashRequest]) {
+        // Set at each message and tick of each session, and hardly ever changed. There may be a
+        // hundred thousand parts to look through.
+        if self.beside == requests {
+            return;
+        }
+        self.beside = requests.to_vec();
         self.parts.retain(|part| part.of_layer || requests.contains(&part.request));
         for request in requests {
             if self.position(request).is_none() {
-                let part = Part { request: *request, of_layer: false, asked: None };
-                self.parts.push_front(part);
+                self.parts.push_front(Part::new(*request, false));
             }
         }
     }
 
-    /// Takes back a part that a peer will not give. Another peer is asked for it next.
-    pub fn put_back(&mut self, request: &HashRequest) {
-        if let Some(position) = self.position(request)
-            && let Some(part) = self.parts.remove(position)
-        {
-            self.parts.push_front(Part { asked: None, ..part });
+    /// Takes back a part that a peer will not give. Another peer is asked for it next. Returns
+    /// whether it is still missing: somebody else may have given it.
+    pub fn put_back(&mut self, request: &HashRequest) -> bool {
+        let part = self.position(request).and_then(|position| self.parts.remove(position));
+        let part = part.map(|part| Part { free: true, ..part });
+        part.map(|part| self.parts.push_front(part)).is_some()
+    }
+
+    /// Lets peers from there go last, or no longer. A new connection costs a peer nothing, so what
+    /// it did on the last one is not forgotten with that.
+    pub fn note(&mut self, origin: Option<Origin>, failed: bool) {
+        let Some(origin) = origin else { return };
+        self.failed.retain(|known| *known != origin);
+        if failed {
+            self.failed.push_back(origin);
+        }
+        // The oldest is forgiven. It has cost us half a second, and that was long ago.
+        if self.failed.len() > MAX_FAILED {
+            self.failed.pop_front();
         }
     }
 
@@ -168,7 +238,9 @@ impl MissingLayers {
     /// layer, if this was the last part of it. A part that has come before changes nothing.
     pub fn keep(&mut self, part: &HashRequest, proved: &[Hash]) -> Option<(Hash, Vec<Hash>)> {
         self.parts.remove(self.position(part)?);
+        self.beside.retain(|request| request != part);
         let layer = self.layers.get_mut(&part.root)?;
+        self.come += 1;
         // Beyond the last piece there is only filler, which is not part of a layer.
         let end = layer.pieces.min(part.index.saturating_add(part.length)) as usize;
         let start = part.index as usize;

@@ -1,9 +1,10 @@
 //! A subtree with all of its hashes, from which any proof can be made.
 //!
-//! A file's tree is kept as two kinds of these. The upper one begins at the piece layer and is kept
-//! as long as the torrent is given: two hashes a piece. The lower one is a piece's own, and is made
-//! of the piece's content when somebody asks. All lower ones together would be 64 bytes a block,
-//! 4 MiB for each gigabyte, and hardly anybody ever asks.
+//! A file's tree is given from two kinds of these. The upper one has its root, and is kept as long
+//! as the torrent is given, except for the layers that follow from a few others
+//! ([`Upper`](super::upper::Upper)). The lower one is a piece's own, and is made of the piece's
+//! content when somebody asks. All lower ones together would be 64 bytes a block, 4 MiB for each
+//! gigabyte, and hardly anybody ever asks.
 //!
 //! ```text
 //!                 o             root
@@ -63,6 +64,11 @@ impl Subtree {
         Subtree { base_layer, first, layers }
     }
 
+    /// Returns how many hashes are in memory: fillers are not.
+    pub fn hashes(&self) -> usize {
+        self.layers.iter().map(|layer| layer.hashes.len()).sum()
+    }
+
     /// Returns the hash at the top.
     pub fn root(&self) -> Option<Hash> {
         self.layers.last().map(|top| top.hashes.first().copied().unwrap_or(top.filler))
@@ -86,6 +92,13 @@ impl Subtree {
 /// Returns the hashes that answer a request, from whichever of these subtrees has each. `None` if
 /// one of them is in none.
 pub fn answer(request: &HashRequest, subtrees: &[&Subtree]) -> Option<Vec<Hash>> {
-    let find = |(layer, place)| subtrees.iter().find_map(|subtree| subtree.at(layer, place));
-    positions(request).map(find).collect()
+    answer_with(request, |layer, place| subtrees.iter().find_map(|it| it.at(layer, place)))
+}
+
+/// Does the same with a function that knows the hash at a place of a layer.
+pub fn answer_with(
+    request: &HashRequest,
+    at: impl Fn(u32, u32) -> Option<Hash>,
+) -> Option<Vec<Hash>> {
+    positions(request).map(|(layer, place)| at(layer, place)).collect()
 }

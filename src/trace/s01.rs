@@ -12,6 +12,8 @@ use crate::s01_bencode::{BencodeError, Kind, decode, decode_prefix, excerpt};
 const MAX_PAIRS: usize = 64;
 /// The longest path, in bytes; a longer one is cut.
 const MAX_PATH_LENGTH: usize = 80;
+/// The most bytes of a key that is no text: an info hash has as many, and is shown whole.
+const MAX_KEY: usize = 20;
 
 /// Returns the meaning of an integer or a byte string. The path leads there from the top,
 /// with `[]` for every index into a list: `info.files[].length`.
@@ -314,7 +316,8 @@ impl<'b> BencodeWalk<'_, 'b> {
         let key = if std::str::from_utf8(key).is_ok() {
             excerpt(key)
         } else {
-            format!("$hex:{}", hex::encode(key.get(..20).unwrap_or(key)))
+            let dots = if key.len() > MAX_KEY { "…" } else { "" };
+            format!("$hex:{}{dots}", hex::encode(key.get(..MAX_KEY).unwrap_or(key)))
         };
         for path in [&mut self.path, &mut self.shape] {
             if path.len() > MAX_PATH_LENGTH {

@@ -24,6 +24,9 @@ pub fn torrent(bytes: &[u8]) -> Object {
                 (&metainfo.info, metainfo.info.files.iter().filter(|file| !file.padding).count());
             let content =
                 if info.multi_file { counted(files, "file") } else { "one file".to_owned() };
+            if trees(info).is_some() {
+                (object.stage, object.spec) = (23, "BEP 52");
+            }
             object.summary = format!(
                 "{content}, {} bytes, {}",
                 info.length,

@@ -59,6 +59,8 @@ fn broken(walk: &mut Walk, error: HashMessageError) {
         HashMessageError::Length { .. } => "a power of two of hashes, at least 2".to_owned(),
     };
     let found = match error {
+        // In the unit of what is expected, where that is possible.
+        HashMessageError::Size { .. } if left % HASH == 0 => (left / HASH).to_string(),
         HashMessageError::Size { .. } => super::counted(left, "byte"),
         HashMessageError::Length { found } => format!("a length of {found}"),
     };

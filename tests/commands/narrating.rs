@@ -56,7 +56,7 @@ fn a_download_tells_whom_it_asks_who_comes_and_when_it_is_over() {
                 .all(|line| line.contains(" (chapter ") || line.starts_with("downloading: ")),
             "{run}"
         );
-        assert_eq!(run.err().contains("its SHA-1 is that in the link"), first == 6, "{run}");
+        assert_eq!(run.err().contains("its hash is that in the link"), first == 6, "{run}");
         for words in [
             format!("asking the tracker {} for peers", tracker.url()),
             format!("{} is connected", peer.address()),

@@ -80,7 +80,7 @@ fn a_stage_uses_only_earlier_stages() {
 
 /// Files that decide: which piece, which peer, how much. They get the time and the dice as arguments,
 /// so a test or a simulation can run them without waiting, and get the same result twice.
-const DECISIONS: [&str; 37] = [
+const DECISIONS: [&str; 38] = [
     "s11_work_queue/board.rs",
     "s11_work_queue/board/end_game.rs",
     "s11_work_queue/board/explained.rs",
@@ -116,6 +116,7 @@ const DECISIONS: [&str; 37] = [
     "s22_dht_node/table/rules.rs",
     "s22_dht_node/tokens.rs",
     "s24_hash_transfer/asking.rs",
+    "s24_hash_transfer/budget.rs",
     "s24_hash_transfer/layers.rs",
     "s24_hash_transfer/proof.rs",
 ];

@@ -1,6 +1,8 @@
 //! Extensions that a plan brings along: they are asked for each peer, and take part in the session.
 
-use super::super::support::{Gate, Must, Torrent, bencode, insist, insist_eq, wire};
+use super::super::support::{
+    Gate, Must, Recipe, Torrent, bencode, content, insist, insist_eq, wire,
+};
 use super::net::{EXTENDED, Net, magnet, plan, run};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s05_messages::Message;
@@ -9,8 +11,9 @@ use piecemeal::s07_extension::BoxError;
 use piecemeal::s07_extension::extension::{Extension, Offer, Reply};
 use piecemeal::s15_swarm::Ended;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Offers the extension to all peers but one, and writes down what it is told.
 #[derive(Clone)]
@@ -186,4 +189,82 @@ fn before_the_info_dictionary_is_known_an_extension_hears_its_messages_already()
     plan.extensions.push(Arc::new(diary.clone()));
     run(&net, plan, &torrent).is_complete(&torrent);
     assert_eq!(diary.lines(), ["message early", "opened false"]);
+}
+
+/// Notes whether the time was told a second time in less than a quarter of a second.
+#[derive(Clone, Default)]
+struct Hurried(Arc<AtomicBool>);
+
+impl Offer for Hurried {
+    fn open(&self, _: &Connection) -> Option<Box<dyn Extension>> {
+        Some(Box::new(Pace(self.clone(), None)))
+    }
+}
+
+/// One session's; when the time was told last.
+struct Pace(Hurried, Option<Instant>);
+
+impl Extension for Pace {
+    fn name(&self) -> &'static str {
+        "x_pace"
+    }
+
+    fn is_listed(&self) -> bool {
+        false
+    }
+
+    fn message(&mut self, _: &[u8], _: &mut Reply) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn tick(&mut self, now: Instant, _: &mut Reply) {
+        let last = self.1.replace(now);
+        if last.is_some_and(|last| now - last < Duration::from_millis(250)) {
+            self.0.0.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// One peer brings the first block of the only piece, another one the second, and lies. Returns
+/// whether an extension was told the time out of turn.
+fn hurries(lies: bool) -> bool {
+    let torrent = Recipe::single("t", 32_768, content(32_768, 5)).build();
+    let (net, begun, second) = (Net::new(), Gate::default(), Gate::default());
+    let (whole, first, gate) = (torrent.clone(), begun.clone(), second.clone());
+    let honest = net.peer(1, move |talk| {
+        talk.hello(EXTENDED, &whole)?;
+        talk.has(&whole, &[0])?;
+        loop {
+            let asked = talk.asked()?;
+            // The second block is left to the other one, the first time.
+            if asked.1 == 0 || gate.is_open() {
+                talk.block(&whole, asked)?;
+                first.open();
+            }
+        }
+    });
+    let whole = torrent.clone();
+    let liar = net.peer(2, move |talk| {
+        talk.hello(EXTENDED, &whole)?;
+        begun.opens()?;
+        talk.has(&whole, &[0])?;
+        loop {
+            let asked = talk.asked()?;
+            let lies = lies && asked.1 > 0 && !second.is_open();
+            second.open();
+            if lies { talk.wrong_block(&whole, asked) } else { talk.block(&whole, asked) }?;
+        }
+    });
+    let hurried = Hurried::default();
+    let mut plan = plan(&net, &torrent, &[honest, liar]);
+    plan.extensions.push(Arc::new(hurried.clone()));
+    run(&net, plan, &torrent).is_complete(&torrent);
+    hurried.0.load(Ordering::SeqCst)
+}
+
+#[test]
+fn after_a_wrong_piece_that_several_peers_brought_extensions_need_not_wait_for_their_turn() {
+    assert!(!hurries(false), "they are told the time four times a second");
+    // On a slow machine, their turn may have come by then anyway.
+    assert!((0..20).any(|_| hurries(true)), "they could find out which peer has lied");
 }

@@ -10,7 +10,7 @@ use piecemeal::s12_session::rate::Rate;
 use piecemeal::s12_session::stats::Supply;
 use piecemeal::s13_peer_sources::announcer::Announcer;
 use piecemeal::s15_swarm::waiting::{
-    Hope, Missing, Next, Silence, Snapshot, Wait, Waiting, decide,
+    Hope, Learning, Missing, Next, Silence, Snapshot, Wait, Waiting, decide,
 };
 use piecemeal::s15_swarm::{Event, Plan, SwarmError, download};
 use std::io;
@@ -102,7 +102,7 @@ fn each_state_of_the_peers_has_its_sentence() {
 fn without_the_info_dictionary_nothing_else_matters() {
     let now = Instant::now();
     let state = |peers: usize, asked| Snapshot {
-        learning: Some(asked),
+        learning: Some(Learning::Info { asked }),
         ..with_peers(now, &vec![Supply::Nothing; peers])
     };
     let cases = [
@@ -122,6 +122,39 @@ fn without_the_info_dictionary_nothing_else_matters() {
     ];
     for (peers, asked, expected) in cases {
         assert_eq!(sentence(&state(peers, asked)).as_deref(), Some(expected));
+    }
+}
+
+#[test]
+fn without_the_hashes_of_pieces_the_wait_is_for_these_and_liars_are_named() {
+    let now = Instant::now();
+    let cases = [
+        (3, 0, 0, "no peer is known"),
+        (
+            1,
+            1,
+            0,
+            "the piece hashes of 1 file are missing: the one connected peer has not sent them",
+        ),
+        (
+            3,
+            2,
+            1,
+            "the piece hashes of 3 files are missing: neither of the 2 connected peers has sent them, and one has sent wrong ones",
+        ),
+        (
+            3,
+            0,
+            2,
+            "the piece hashes of 3 files are missing: no peer is connected, and 2 have sent wrong ones",
+        ),
+    ];
+    for (files, peers, liars, expected) in cases {
+        let state = Snapshot {
+            learning: Some(Learning::Hashes { files, liars }),
+            ..with_peers(now, &vec![Supply::Nothing; peers])
+        };
+        assert_eq!(sentence(&state).as_deref(), Some(expected));
     }
 }
 

@@ -62,13 +62,17 @@ fn trees_that_are_no_trees_of_files_are_refused() {
             "info.file tree.a.length must be an integer, 0 or more, but is -1",
         ),
         (dict(&[("a", entry(1, None))]), "info.file tree.a.pieces root is missing"),
-        (dict(&[("a", entry(1, Some(&[7; 31])))]), "info.file tree.a.pieces root must be 32 bytes"),
-        (dict(&[("a", entry(1, Some(&[7; 33])))]), "info.file tree.a.pieces root must be 32 bytes"),
+        (
+            dict(&[("a", entry(1, Some(&[7; 31])))]),
+            "info.file tree.a.pieces root must be 32 bytes, not all of them 0, but is 31 bytes",
+        ),
+        (dict(&[("a", entry(1, Some(&[7; 33])))]), "not all of them 0, but is 33 bytes"),
+        (dict(&[("a", entry(1, Some(&[])))]), "not all of them 0, but is 0 bytes"),
         (
             dict(&[("a", entry(1, Some(&[0; 32])))]),
-            "info.file tree.a.pieces root must be 32 bytes, not all of them 0",
+            "info.file tree.a.pieces root must be 32 bytes, not all of them 0, but is 32 zeros",
         ),
-        (dict(&[("a", entry(20_000, Some(&[0; 32])))]), "not all of them 0"),
+        (dict(&[("a", entry(20_000, Some(&[0; 32])))]), "not all of them 0, but is 32 zeros"),
         (
             dict(&[("a", file(i64::MAX as u64))]),
             "info.file tree.a must be within the first 2097152 pieces",
@@ -87,6 +91,22 @@ fn trees_that_are_no_trees_of_files_are_refused() {
     );
     let long = dict(&[("a", dict(&[(std::str::from_utf8(&many).expect("text"), entry(1, None))]))]);
     assert!(is_refused(&with_tree(long), "is missing").to_string().len() < 200, "names are cut");
+}
+
+#[test]
+fn files_of_one_root_have_one_length() {
+    let of = |[one, between, other]: [(u64, u8); 3]| {
+        let file = |(length, root): (u64, u8)| entry(length, Some(&[root; 32]));
+        with_tree(dict(&[("a", file(one)), ("b", file(between)), ("c", file(other))]))
+    };
+    // The same number of pieces, another one, and one piece beside many: all of them contradict.
+    for (one, other) in [(65_536, 65_531), (65_536, 49_152), (49_152, 65_536), (65_536, 16_384)] {
+        let info = of([(one, 7), (9, 8), (other, 7)]);
+        let words = format!("has files of {one} and of {other} bytes: the torrent contradicts");
+        is_refused(&info, &words);
+    }
+    let same = of([(65_536, 7), (9, 8), (65_536, 7)]);
+    assert!(info_from_bytes(&same).is_ok(), "a file and its copy");
 }
 
 #[test]
@@ -124,6 +144,14 @@ fn other_versions_are_refused_and_keys_that_are_missing_are_named() {
         let mut pairs = pairs.clone();
         pairs[1].1 = version;
         is_refused(&dict(&pairs), "only 2 is known");
+    }
+    for (version, found) in [(bytes("2"), "a byte string"), (b"le".to_vec(), "a list")] {
+        let mut pairs = pairs.clone();
+        pairs[1].1 = version;
+        is_refused(
+            &dict(&pairs),
+            &format!("info.meta version must be the integer 2, but is {found}"),
+        );
     }
     let without = |key: &str| {
         let kept: Vec<_> = pairs.iter().filter(|pair| pair.0 != key).cloned().collect();

@@ -121,11 +121,16 @@ fn a_torrent_without_its_layers_says_what_is_missing() {
         hashes.iter().map(serde_json::Value::is_null).collect::<Vec<_>>(),
         [true, true, true, true, false]
     );
-    let outcome = Run::new(["verify", "bare.torrent", "content"]).dir(folder.path()).run();
-    outcome.fails(&[3]).mentions("the torrent lacks the piece hashes of 1 file");
-    outcome.explains_itself();
-    let outcome = Run::new(["seed", "bare.torrent", "content"]).dir(folder.path()).run();
-    outcome.fails(&[3]).mentions("the torrent lacks the piece hashes of 1 file");
+    for command in [&["verify"][..], &["seed"], &["serve"]] {
+        let run = Run::new(command).arg("bare.torrent").arg("content").dir(folder.path());
+        let outcome = run.run();
+        outcome.fails(&[3]).mentions("bare.torrent: has no \"piece layers\" for 1 file");
+        outcome.mentions("only `piecemeal download` asks peers for them").explains_itself();
+    }
+    let outcome =
+        Run::new(["-v", "handshake", "bare.torrent", "127.0.0.1:1"]).dir(folder.path()).run();
+    outcome.fails(&[5]).mentions("in 5 pieces, some without their hashes");
+    outcome.mentions("know it by the first 20 bytes of the SHA-256 of its info dictionary");
 }
 
 #[test]
@@ -138,7 +143,7 @@ fn broken_torrents_are_explained() {
     let mut other = made.row();
     other[32_768] ^= 1;
     let table = [
-        (wrong, "piece layers: the hashes below the root", "download it again"),
+        (wrong, "piece layers: the piece hashes lead to", "download it again"),
         (
             made.file(&made.hybrid_with(made.list()[..1].to_vec(), &other[..100_000])),
             "describe different content",
@@ -213,12 +218,14 @@ fn all_kinds_are_seeded_and_downloaded_by_torrent_and_by_link() {
             // A hybrid can be checked without its layers.
             if name == "hybrid" {
                 let out = to(&format!("by link {number}"));
-                Run::new(["magnet_download", "-o"])
-                    .arg(&out)
-                    .arg(&link)
-                    .peer(seed.address)
-                    .run()
-                    .succeeds();
+                let run = Run::new(["-v", "--json", "magnet_download", "-o"]).arg(&out).arg(&link);
+                let outcome = run.peer(seed.address).run();
+                let done = outcome.succeeds().out();
+                outcome.mentions("its hash is that in the link: it is genuine");
+                outcome.mentions("its SHA-1 hashes are enough to begin");
+                // The same name, whatever the link had: others may have had another link.
+                let common = format!("\"info_hash\":\"{}\"", hex::encode(sha1(&hybrid)));
+                assert!(done.contains(&common), "{link}: {done}");
                 is_whole(&made, &out);
             }
         }
@@ -260,8 +267,11 @@ fn a_link_whose_two_hashes_are_of_two_torrents_finds_neither() {
     let other = hex::encode(sha256(&made.v2_info()));
     let link =
         format!("magnet:?xt=urn:btih:{}&xt=urn:btmh:1220{other}", hex::encode(sha1(&hybrid)));
-    let outcome = Run::new(["magnet_info"]).arg(link).peer(seed.address).run();
-    outcome.fails(&[6]).mentions("the info dictionary has the wrong hash");
-    outcome.mentions(&format!("expected {}", &other[..40])).explains_itself();
+    let outcome = Run::new(["magnet_info"]).arg(&link).peer(seed.address).run();
+    outcome.fails(&[3]).mentions("the link's two hashes name two torrents").explains_itself();
+    // This one asks for the better name, and the peer's is none of the link's.
+    let run = Run::new(["magnet_download", "--timeout", "1", "-o"]).arg(folder.path().join("out"));
+    let outcome = run.arg(&link).peer(seed.address).run();
+    outcome.fails(&[5]).mentions("the link's two hashes may name two torrents").explains_itself();
     seed.interrupt().done();
 }

@@ -77,6 +77,14 @@ fn lists_that_differ_from_the_tree_are_refused() {
         &with(changed(4, one(6, &["z"])), &[&row[..], b"."].concat()),
         "\"z\" has 6 bytes in version 1, and 5 in version 2",
     );
+    // An old encoding, with the name of the tree beside it; and the other way around.
+    let two = |old: &[u8], utf8: &str| {
+        let path = |name: &[u8]| list(&[bytes(name)]);
+        let (old, utf8) = (("path", path(old)), ("path.utf-8", path(utf8.as_bytes())));
+        with(changed(4, dict(&[("length", int(5)), old, utf8])), &row)
+    };
+    assert!(info_from_bytes(&two(b"\xe4", "z")).is_ok());
+    differ_by(&two(b"z", "evil"), "info.files[4] is not \"z\", which is next");
     // The order of whole paths, as a library that sorts them writes it: `a.txt`, padding, `a/x`.
     let mut by_path =
         Made::folder(16_384, &[("a.txt", 16_384), ("a/x", 20_000), ("empty", 0), ("z", 5)]);

@@ -50,15 +50,23 @@ fn an_info_dictionary_must_have_each_hash_of_the_link() {
         (vec![btmh(v2_name)], true, false),
         (vec![btih(v1_name), btmh(v2_name)], true, false),
         (vec![btmh(sha256(&v2))], false, true),
-        // The SHA-1 of a torrent of version 2 only is as good as any other.
-        (vec![btih(sha1(&v2))], false, true),
+        // Recognized by its SHA-1, and then refused for that: see below.
+        (vec![btih(sha1(&v2))], false, false),
         // Two torrents in one link: neither will do.
         (vec![btih(v1_name), btmh(sha256(&v2))], false, false),
         (vec![btih(sha1(&v2)), btmh(v2_name)], false, false),
     ];
     for (topics, is_hybrid, is_v2) in table {
         let names = names(&topics);
-        assert_eq!((names.is(&hybrid), names.is(&v2)), (is_hybrid, is_v2), "{topics:?}");
+        let takes = |info: &[u8]| names.is(info) && names.read(info).is_ok();
+        assert_eq!((takes(&hybrid), takes(&v2)), (is_hybrid, is_v2), "{topics:?}");
+        if topics.len() == 2 && !is_hybrid {
+            // No peer is to blame for it: what it sent is what one of the hashes says.
+            let errors = [&hybrid, &v2].map(|info| names.read(info).expect_err("there are two"));
+            let words = "the link's two hashes name two torrents";
+            assert!(names.is(&hybrid) && names.is(&v2), "{topics:?}");
+            assert!(errors.iter().all(|error| error.to_string() == words), "{errors:?}");
+        }
     }
     // The name on the wire has 20 bytes, but all 32 are compared.
     let mut near = v2_name;
@@ -66,19 +74,48 @@ fn an_info_dictionary_must_have_each_hash_of_the_link() {
     let names = names(&[btmh(near)]);
     assert_eq!(names.first(), shortened(v2_name));
     assert!(!names.is(&hybrid));
-    let name = shortened(v2_name);
-    assert_eq!(names.mismatch(&hybrid), Some((name, name)));
+    // So these are shown: on the wire, the two have the same name.
+    assert_eq!(names.mismatch(&hybrid), Some((hex::encode(near), hex::encode(v2_name))));
+}
+
+/// Two people with two links to one hybrid, and a third one with its .torrent file.
+#[test]
+fn a_hybrid_has_one_name_in_common_whatever_the_link() {
+    let made = Made::single(16_384, "a", 40_000);
+    let (hybrid, v2) = (made.hybrid_info(), made.v2_info());
+    let (by_sha1, by_sha256) = (btih(sha1(&hybrid)), btmh(sha256(&hybrid)));
+    for topics in [vec![by_sha1.clone()], vec![by_sha256.clone()], vec![by_sha1, by_sha256]] {
+        let names = names(&topics);
+        assert_eq!(names.common(), names.first(), "nothing else is known yet");
+        let info = names.read(&hybrid).expect("it is right");
+        names.learn(&info.names);
+        assert_eq!(names.common(), InfoHash(sha1(&hybrid)), "{topics:?}");
+        assert_eq!(info.names.common(), InfoHash(sha1(&hybrid)));
+    }
+    let names = names(&[btmh(sha256(&v2))]);
+    names.learn(&names.read(&v2).expect("it is right").names);
+    assert_eq!(names.common(), shortened(sha256(&v2)), "it has no other");
 }
 
 #[test]
 fn a_mismatch_is_told_in_the_kind_of_hash_that_is_wrong() {
     let made = Made::single(16_384, "a", 40_000);
     let (info, other) = (made.hybrid_info(), made.v2_info());
-    let short = |raw: &[u8]| shortened(sha256(raw));
+    let short = |raw: &[u8]| shortened(sha256(raw)).to_string();
     let by_sha1 = names(&[btih(sha1(&info)), btmh(sha256(&info))]).mismatch(&other);
-    assert_eq!(by_sha1, Some((InfoHash(sha1(&info)), InfoHash(sha1(&other)))));
+    assert_eq!(by_sha1, Some((hex::encode(sha1(&info)), hex::encode(sha1(&other)))));
     let by_sha256 = names(&[btmh(sha256(&info))]).mismatch(&other);
     assert_eq!(by_sha256, Some((short(&info), short(&other))));
+}
+
+#[test]
+fn a_torrent_of_version_2_is_not_read_behind_its_sha1_alone() {
+    let made = Made::single(16_384, "a", 40_000);
+    let (hybrid, v2) = (made.hybrid_info(), made.v2_info());
+    let error = names(&[btih(sha1(&v2))]).read(&v2).expect_err("nobody gives hashes by that");
+    assert!(error.to_string().contains("know it by its SHA-256 only"), "{error}");
+    assert!(names(&[btih(sha1(&v2)), btmh(sha256(&v2))]).read(&v2).is_ok(), "with both names");
+    assert!(names(&[btih(sha1(&hybrid))]).read(&hybrid).is_ok(), "a hybrid is of version 1 too");
 }
 
 #[test]

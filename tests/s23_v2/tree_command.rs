@@ -189,7 +189,7 @@ fn what_cannot_be_drawn_is_explained() {
     std::fs::create_dir(folder.path().join("inner")).expect("the folder takes it");
     for (words, code, said) in [
         (&["inner"][..], 7, "inner"),
-        (&["empty"], 7, "at least one byte"),
+        (&["empty"], 7, "an empty file has no block, and so no root"),
         (&["missing"], 7, "missing"),
         (&["--block", "5", "five.bin"], 2, "there is no block 5: the file has 5"),
         (&["--piece-length", "48KiB", "five.bin"], 2, "a power of two from 16384"),

@@ -8,7 +8,7 @@ use piecemeal::s05_messages::Message;
 use piecemeal::s07_extension::extension::{Extension, Reply};
 use piecemeal::s23_v2::trees;
 use piecemeal::s24_hash_transfer::layers::{Lacking, MissingLayers};
-use piecemeal::s24_hash_transfer::message::HashMessage;
+use piecemeal::s24_hash_transfer::message::{HashMessage, HashRequest};
 use piecemeal::s24_hash_transfer::{HashTransfer, Hashes};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -99,12 +99,35 @@ fn small_layers_are_asked_for_whole_and_equal_files_once() {
         MissingLayers::new([file(1, 3, 4), file(2, 1, 2), file(1, 3, 4), file(3, 2, 3)]);
     assert_number("parts", missing.parts(), 2, CLAUSE, &[]);
     let now = Instant::now();
-    let next = |missing: &mut MissingLayers| missing.next(|_| false, now);
+    let next = |missing: &mut MissingLayers| missing.next(None, |_| false, now);
     let asked = [next(&mut missing), next(&mut missing)].map(|part| part.expect("two parts"));
     let of =
         asked.map(|part| (part.root, part.base_layer, part.index, part.length, part.proof_layers));
     assert_value("requests", of, [(root(1), 2, 0, 4, 1), (root(3), 2, 0, 2, 0)], CLAUSE);
-    assert!(missing.next(|part| asked.contains(part), now).is_none());
+    assert!(missing.next(None, |part| asked.contains(part), now).is_none());
+}
+
+#[test]
+fn hashes_of_blocks_are_asked_of_another_peer_after_half_a_second() {
+    let of_piece = |piece: u32| HashRequest {
+        root: piecemeal::s23_v2::merkle::Hash([1; 32]),
+        base_layer: 0,
+        index: piece * 4,
+        length: 4,
+        proof_layers: 1,
+    };
+    let (one, two) = (of_piece(3), of_piece(5));
+    let mut missing = MissingLayers::default();
+    missing.want_too(&[one]);
+    let start = Instant::now();
+    let next = |missing: &mut MissingLayers, milliseconds| {
+        missing.next(None, |_| false, start + Duration::from_millis(milliseconds))
+    };
+    assert_value("the first peer is asked", next(&mut missing, 0), Some(one), CLAUSE);
+    assert_value("others wait", next(&mut missing, 499), None, CLAUSE);
+    missing.want_too(&[one, two]);
+    assert_value("what is new goes first", next(&mut missing, 499), Some(two), CLAUSE);
+    assert_value("a silent peer's", next(&mut missing, 500), Some(one), CLAUSE);
 }
 
 #[test]
@@ -118,10 +141,36 @@ fn many_small_files_are_asked_for_without_waiting_for_each() {
     let mut missing = MissingLayers::new((0..1_000).map(file));
     assert_number("parts", missing.parts(), 1_000, CLAUSE, &[]);
     let mut asked = Vec::new();
-    while let Some(part) = missing.next(|part| asked.contains(part), Instant::now()) {
+    while let Some(part) = missing.next(None, |part| asked.contains(part), Instant::now()) {
         asked.push(part);
     }
     assert_number("parts that can be asked for at once", asked.len(), 1_000, CLAUSE, &[]);
+}
+
+#[test]
+fn what_is_wanted_beside_a_hundred_thousand_layers_costs_no_look_at_each() {
+    let root = |number: u32| {
+        let mut bytes = [0; 32];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        piecemeal::s23_v2::merkle::Hash(bytes)
+    };
+    let file = |number| Lacking { root: root(number), pieces: 2, piece_layer: 2, height: 3 };
+    let mut missing = MissingLayers::new((0..100_000).map(file));
+    let of_blocks =
+        HashRequest { root: root(7), base_layer: 0, index: 4, length: 4, proof_layers: 1 };
+    let start = Instant::now();
+    for _ in 0..20_000 {
+        missing.want_too(&[of_blocks]);
+    }
+    // A few milliseconds. With a look at each part, it was a minute.
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_number("parts", missing.parts(), 100_001, CLAUSE, &[]);
+    let none: Option<(_, Vec<_>)> = missing.keep(&of_blocks, &[]);
+    assert!(none.is_none(), "they are not of a layer");
+    missing.want_too(&[of_blocks]);
+    assert_number("parts, if they are still wanted", missing.parts(), 100_001, CLAUSE, &[]);
+    missing.want_too(&[]);
+    assert_number("parts, once they are not", missing.parts(), 100_000, CLAUSE, &[]);
 }
 
 #[test]
@@ -215,15 +264,34 @@ fn a_peer_that_refuses_is_left_alone_for_a_while_and_others_are_asked_at_once() 
 }
 
 #[test]
-fn a_silent_peer_s_parts_go_to_another_after_three_seconds_or_when_it_leaves() {
+fn hashes_that_nobody_asked_for_do_not_shorten_the_rest_after_a_reject() {
+    let v2 = V2::new(16_384, 9 * 16_384);
+    let (_, hashes) = missing(&v2);
+    let (mut peer, start) = (peer(&v2, &hashes), Instant::now());
+    let unasked = v2.answer(&request(v2.root(), [0, 0, 8, 3]));
+    let mut requests = 0;
+    for tenth in 0..100 {
+        let now = start + Duration::from_millis(tenth * 100);
+        for part in asks(&mut peer, now) {
+            requests += 1;
+            assert_eq!(says(&mut peer, 23, &part, now), Ok(vec![]));
+        }
+        assert_eq!(says(&mut peer, 22, &unasked, now), Ok(vec![]));
+    }
+    // At 0 s, 2 s and 6 s.
+    assert_number("requests in ten seconds", requests, 3, CLAUSE, &[]);
+}
+
+#[test]
+fn a_silent_peer_s_parts_go_to_another_after_half_a_second_or_when_it_leaves() {
     let v2 = V2::new(16_384, 700 * 16_384);
     let (info, hashes) = missing(&v2);
     let now = Instant::now();
     let (mut silent, mut other) = (peer(&v2, &hashes), peer(&v2, &hashes));
     let asked = asks(&mut silent, now);
     let at = |milliseconds| now + Duration::from_millis(milliseconds);
-    assert!(asks(&mut other, at(2_999)).is_empty());
-    assert_value("requests after 3 s", asks(&mut other, at(3_000)), asked.clone(), CLAUSE);
+    assert!(asks(&mut other, at(499)).is_empty());
+    assert_value("requests after 0.5 s", asks(&mut other, at(500)), asked.clone(), CLAUSE);
     assert!(asks(&mut silent, at(60_000)).is_empty(), "nobody is asked twice for one part");
     // A late answer is as good as any.
     assert_eq!(says(&mut silent, 22, &v2.answer(&asked[0]), at(60_000)), Ok(vec![]));
@@ -237,6 +305,76 @@ fn a_silent_peer_s_parts_go_to_another_after_three_seconds_or_when_it_leaves() {
     );
     assert_eq!(says(&mut third, 22, &v2.answer(&asked[1]), at(3_001)), Ok(vec![]));
     assert!(info.is_whole());
+}
+
+/// What a peer does that will not give hashes, however often it is asked.
+#[derive(Debug, Clone, Copy)]
+enum Trick {
+    /// It hangs up so many milliseconds after it was asked, and dials again.
+    Redial(u64),
+    /// It stays, and says nothing.
+    Silence,
+}
+
+#[test]
+fn no_peer_keeps_hashes_from_an_honest_one_for_long() {
+    let tricks = [0, 100, 499, 900, 2_900].map(Trick::Redial);
+    // 700 pieces are two parts. Of 40 parts, eight peers hold no more than 32.
+    for (attackers, pieces) in [(1, 700), (8, 700), (45, 700), (8, 40 * 512)] {
+        let v2 = V2::without_content(pieces);
+        for trick in tricks.into_iter().chain([Trick::Silence]) {
+            let (_, hashes) = missing(&v2);
+            let start = Instant::now();
+            let dial = |number: usize| peer(&v2, &hashes).at([127, 0, 1, number as u8].into());
+            let mut there: Vec<(HashTransfer, u64)> =
+                (0..attackers).map(|number| (dial(number), 0)).collect();
+            let mut honest = peer(&v2, &hashes).at([127, 0, 0, 2].into());
+            let asked_at = (0..10_000).step_by(10).find(|time| {
+                let now = start + Duration::from_millis(*time);
+                // They are always first, and dial again in the moment in which they have hung up.
+                for (number, (attacker, since)) in there.iter_mut().enumerate() {
+                    if matches!(trick, Trick::Redial(pause) if time - *since > pause) {
+                        drop(std::mem::replace(attacker, peer(&v2, &hashes)));
+                        (*attacker, *since) = (dial(number), *time);
+                    }
+                    let _ = asks(attacker, now);
+                }
+                // A session has a tick each quarter of a second.
+                time % 250 == 0 && !asks(&mut honest, now).is_empty()
+            });
+            let limit = if attackers > 8 { 2_500 } else { 1_500 };
+            assert!(
+                asked_at.is_some_and(|time| time <= limit),
+                "{attackers} peers with {trick:?}, {pieces} pieces: the honest one is asked after {asked_at:?} ms"
+            );
+        }
+    }
+}
+
+#[test]
+fn whoever_has_left_without_an_answer_goes_last_until_it_gives_one() {
+    let v2 = V2::new(16_384, 700 * 16_384);
+    let (_, hashes) = missing(&v2);
+    let now = Instant::now();
+    let at = |milliseconds| now + Duration::from_millis(milliseconds);
+    let dial = |last: u8| peer(&v2, &hashes).at([127, 0, 0, last].into());
+    let mut first = dial(2);
+    assert_number("requests to the first", asks(&mut first, at(0)).len(), 2, CLAUSE, &[]);
+    drop(first);
+    let mut again = dial(2);
+    assert!(asks(&mut again, at(2_999)).is_empty(), "it has left with two parts");
+    let asked = asks(&mut again, at(3_000));
+    assert_number("requests when nobody else is there", asked.len(), 2, CLAUSE, &[]);
+    assert_eq!(says(&mut again, 22, &v2.answer(&asked[0]), at(3_000)), Ok(vec![]));
+    drop(again);
+    let mut other = dial(3);
+    assert_value("another", asks(&mut other, at(3_001)), vec![asked[1].clone()], CLAUSE);
+    let mut lie = v2.answer(&asked[1]);
+    lie[60] ^= 1;
+    assert!(says(&mut other, 22, &lie, at(3_002)).is_err());
+    drop(other);
+    assert!(asks(&mut dial(3), at(3_003)).is_empty(), "it has lied");
+    assert_number("requests to a new peer", asks(&mut dial(4), at(3_003)).len(), 1, CLAUSE, &[]);
 }
 
 #[test]
@@ -261,6 +399,7 @@ fn an_unasked_flood_of_hashes_changes_nothing() {
     // Right, and another range than the one that is asked for.
     let answer = v2.answer(&request(v2.root(), [0, 0, 8, 3]));
     let mut reply = Reply::default();
+    peer.tick(Instant::now(), &mut reply);
     for _ in 0..1_000 {
         let heard = peer.plain(&Message::Unknown { id: 22, payload: &answer }, &mut reply);
         assert!(matches!(heard, Ok(true)), "{heard:?}");

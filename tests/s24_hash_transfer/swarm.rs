@@ -9,7 +9,8 @@ use piecemeal::s03_tracker::PeerId;
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s04_handshake::transport::{Dial, pair};
 use piecemeal::s06_magnet::Magnet;
-use piecemeal::s15_swarm::{Ended, Event, Plan};
+use piecemeal::s15_swarm::waiting::Wait;
+use piecemeal::s15_swarm::{Ended, Event, Plan, SwarmError};
 use piecemeal::s16_uploading::incoming::answer;
 use piecemeal::s23_v2::names::of_link;
 use piecemeal::s24_hash_transfer::plug;
@@ -151,6 +152,30 @@ fn a_peer_that_lies_about_hashes_is_left_and_another_is_asked() {
 }
 
 #[test]
+fn right_hashes_that_the_torrent_has_no_bytes_for_end_the_download_and_blame_no_peer() {
+    for hybrid in [false, true] {
+        let (net, v2) = (Net::new(), V2::contradicting(hybrid));
+        let peers = [1, 2].map(|number| {
+            let content = v2.clone();
+            net.peer(number, move |talk| {
+                talk.give_info(&content.torrent)?;
+                talk.has(&content.torrent, &all(&content))?;
+                let request = talk.until(21)?;
+                talk.send(&wire::message(22, &content.answer(&request)))?;
+                talk.hold()
+            })
+        });
+        let ran = run(&net, magnet(&net, &v2, &peers), &v2.torrent);
+        let error = ran.result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        assert!(error.contains("the torrent contradicts itself"), "{error:?}: {:?}", ran.told());
+        assert!(matches!(ran.result, Err(SwarmError::Unusable(_))), "{error}");
+        for peer in peers {
+            assert!(ran.left(peer).is_empty(), "an honest peer is left: {:?}", ran.told());
+        }
+    }
+}
+
+#[test]
 fn a_peer_that_rejects_still_gives_blocks() {
     let (net, v2, rejected) = (Net::new(), V2::new(16_384, 30 * 16_384), Gate::default());
     let (content, gate) = (v2.clone(), rejected.clone());
@@ -192,6 +217,74 @@ fn if_nobody_has_the_hashes_the_error_says_so() {
     let Err(error) = &ran.result else { return };
     let shown = format!("{error:?}");
     assert!(shown.contains("has not sent the hashes of all pieces"), "{shown}");
+}
+
+#[test]
+fn hashes_that_come_slowly_are_waited_for_as_blocks_are() {
+    let (net, v2) = (Net::new(), V2::without_content(10 * 512));
+    let content = v2.clone();
+    let slow = net.peer(1, move |talk| {
+        talk.give_info(&content.torrent)?;
+        // Ten parts take three seconds. Without a block, patience ends after two.
+        for _ in 0..10 {
+            let request = talk.until(21)?;
+            std::thread::sleep(Duration::from_millis(300));
+            talk.send(&wire::message(22, &content.answer(&request)))?;
+        }
+        Err(io::ErrorKind::ConnectionAborted.into())
+    });
+    let mut plan = magnet(&net, &v2, &[slow]);
+    plan.patience = Duration::from_millis(200);
+    let ran = run(&net, plan, &v2.torrent);
+    let known = |event: &Event| matches!(event, Event::Metadata { .. });
+    assert!(ran.events.iter().any(known), "all hashes have come: {:?}", ran.told());
+}
+
+#[test]
+fn the_wait_for_hashes_is_told_and_so_is_whoever_sends_wrong_ones() {
+    let (net, v2) = (Net::new(), V2::new(16_384, 30 * 16_384));
+    let content = v2.clone();
+    let liar = net.peer(1, move |talk| {
+        talk.give_info(&content.torrent)?;
+        let mut lie = content.answer(&talk.until(21)?);
+        lie[100] ^= 1;
+        talk.send(&wire::message(22, &lie))?;
+        talk.hold()
+    });
+    let content = v2.clone();
+    let silent = net.peer(2, move |talk| {
+        meet(talk, &content)?;
+        talk.hold()
+    });
+    let mut plan = magnet(&net, &v2, &[liar, silent]);
+    (plan.patience, plan.silence) = (super::net::LITTLE / 2, Duration::from_millis(100));
+    let ran = run(&net, plan, &v2.torrent);
+    let waits = ran.events.iter().filter_map(|event| match event {
+        Event::Waiting(waiting) => Some(waiting.why.clone()),
+        _ => None,
+    });
+    let waits: Vec<Wait> = waits.collect();
+    let told = waits.iter().any(|wait| matches!(wait, Wait::Hashes { files: 1, .. }));
+    assert!(told, "{waits:?}: {:?}", ran.told());
+    let error = ran.result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    assert!(error.contains("no peer gave the piece hashes"), "{error}");
+    let shown = format!("{:?}", ran.result.as_ref().err());
+    assert!(shown.contains("its hashes are wrong"), "the liar is told apart: {shown}");
+    assert!(shown.contains("has not sent the hashes"), "and so is the silent one: {shown}");
+}
+
+#[test]
+fn a_link_with_the_sha1_of_a_torrent_of_version_2_is_refused_at_once() {
+    let (net, v2) = (Net::new(), V2::new(16_384, 30 * 16_384));
+    let mut content = v2.clone();
+    content.torrent.info_hash = v2.sha1;
+    let peer = net.peer(1, move |talk| {
+        talk.give_info(&content.torrent)?;
+        talk.hold()
+    });
+    let ran = run(&net, from_link(&net, &link(&v2, true, false), &[peer]), &v2.torrent);
+    let error = ran.result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    assert!(error.contains("whose peers know it by its SHA-256 only"), "{error}: {:?}", ran.told());
 }
 
 #[test]

@@ -40,6 +40,12 @@ impl V2 {
         V2::build(16_384, pieces as usize * 16_384, Vec::new(), layers(leaves), false)
     }
 
+    /// A torrent whose author has given the root of four pieces to a file of three.
+    pub fn contradicting(hybrid: bool) -> V2 {
+        let tree = layers(leaves(&tree::file(4 * 16_384)));
+        V2::build(16_384, 3 * 16_384, tree::file(3 * 16_384), tree, hybrid)
+    }
+
     fn of(piece_length: usize, length: usize, hybrid: bool) -> V2 {
         let content = tree::file(length);
         let tree = layers(leaves(&content));

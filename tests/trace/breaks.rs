@@ -398,3 +398,40 @@ fn a_dht_query_that_lacks_an_argument() {
            ^^ byte 61: expected info_hash to be 20 bytes, found no such key",
     );
 }
+
+#[test]
+fn hashes_that_are_too_few_are_counted_as_hashes() {
+    let head = super::samples::hashes([2, 6, 2, 1]);
+    for (bytes, found) in [(32, "1"), (0, "0"), (96 + 32, "4"), (40, "40 bytes")] {
+        let message = wire::message(22, &[&head[..], &vec![1; bytes]].concat());
+        let (_, object) = described(Kind::Messages, &message).remove(0);
+        let broken = object.broken.expect("its size is wrong");
+        assert_eq!((&broken.expected[..], &broken.found[..]), ("3 hashes of 32 bytes", found));
+    }
+}
+
+/// Its piece layers are found by roots, each of which is longer than an info hash.
+#[test]
+fn a_torrent_of_version_2_says_so_and_a_root_is_not_taken_for_an_info_hash() {
+    use sha2::{Digest, Sha256};
+    let layer = [[0xf0; 32], [0xf1; 32]].concat();
+    let root = Sha256::digest(&layer);
+    let bytes = [
+        b"d4:infod9:file treed1:ad0:d6:lengthi20000e11:pieces root32:",
+        &root[..],
+        b"eee12:meta versioni2e4:name1:a12:piece lengthi16384ee12:piece layersd32:",
+        &root,
+        b"64:",
+        &layer,
+        b"ee",
+    ]
+    .concat();
+    let (_, object) = described(Kind::Torrent, &bytes).remove(0);
+    assert!(object.broken.is_none(), "{:?}", object.broken);
+    assert_eq!((object.stage, object.spec), (23, "BEP 52"));
+    let shown = lines(&object, &bytes);
+    let key = format!("$hex:{}…", hex::encode(&root[..20]));
+    assert!(shown.contains(&key), "no {key} in\n{shown}");
+    let (_, object) = described(Kind::Torrent, super::samples::TORRENT).remove(0);
+    assert_eq!((object.stage, object.spec), (2, "BEP 3"));
+}

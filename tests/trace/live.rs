@@ -576,3 +576,29 @@ fn a_capture_holds_every_byte_in_the_order_of_its_times() {
     );
     assert!(lines[1..].iter().map(|line| line["t"].as_u64()).is_sorted());
 }
+
+/// A dialer that knows the two names of a hybrid says so by a bit, and is answered by the other.
+#[test]
+fn another_name_is_another_torrent_unless_a_bit_has_asked_for_it() {
+    let both = "* both sides speak: the extension protocol (BEP 10)";
+    let upgraded = "* the same torrent by its other name: from here on, version 2 (BEP 52)";
+    let mut renamed = theirs();
+    renamed[28] ^= 1;
+    let mut asks = handshake();
+    asks[27] |= 0x10;
+    let mut answers = renamed.clone();
+    answers[27] |= 0x10;
+    for (ours, theirs, upgrade) in [
+        (asks.clone(), renamed.clone(), true),
+        (handshake(), answers, true), // we were dialed
+        (handshake(), renamed, false),
+        (asks, theirs(), false),
+    ] {
+        let is_other = ours[28] != theirs[28] && !upgrade;
+        let lines = told(&talk(1 << 16, 1 << 16, &[(true, ours), (false, theirs)]));
+        let has = |line: &str| lines.iter().any(|it| it == line);
+        assert_eq!((has(upgraded), has(both)), (upgrade, !is_other), "{lines:?}");
+        let other = lines.iter().any(|line| line.starts_with("* another torrent: we said "));
+        assert_eq!(other, is_other, "{lines:?}");
+    }
+}

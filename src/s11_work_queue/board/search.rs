@@ -24,7 +24,9 @@ impl<P> Board<P> {
         let has = |piece| asker.pieces.has(piece);
         let rarest = match turn {
             // A suspect works alone, so it would have to start a begun piece again.
-            0 if self.trust.is_suspect(asker.who.peer) => self.waiting.find(false, has, draw),
+            0 if self.trust.is_suspect(asker.who.peer) => {
+                self.waiting.find(false, |piece| has(piece) && !self.is_held(piece, now), draw)
+            }
             // Preferably a piece that the peer does not have to leave to others.
             0 => self.waiting.find(
                 true,
@@ -46,8 +48,9 @@ impl<P> Board<P> {
     /// Returns a spoilt piece for a peer that has proved itself. The other peers leave such pieces
     /// to it for a while. It looks at the first 64 only: with more than that, the choice matters
     /// less than the time.
-    pub fn find_spoilt(&self, asker: &Asker) -> Option<u32> {
-        let fits = |piece: &u32| self.waiting.has(*piece) && asker.pieces.has(*piece);
+    pub fn find_spoilt(&self, asker: &Asker, now: Instant) -> Option<u32> {
+        let waits = |piece: u32| self.waiting.has(piece) && !self.is_held(piece, now);
+        let fits = |piece: &u32| waits(*piece) && asker.pieces.has(*piece);
         let mut spoilt = self.spoilt.keys().take(MAX_LOOKS).copied();
         if self.trust.is_proved(asker.who.peer) { spoilt.find(fits) } else { None }
     }
@@ -57,12 +60,14 @@ impl<P> Board<P> {
         (self.done.words().len()).div_ceil(WORDS_A_TURN).max(1)
     }
 
-    /// Whether a peer must leave a waiting piece to others that have proved themselves. That ends
-    /// on its own after a while ([`HOLD_BACK`]), so no piece waits forever.
+    /// Whether a peer must leave a waiting piece to others that have proved themselves, or until a
+    /// witness has told which blocks are wrong. Both end on their own after a while ([`HOLD_BACK`],
+    /// [`HOLD`](super::explained::HOLD)), so no piece waits forever.
     ///
     /// [`HOLD_BACK`]: crate::s11_work_queue::trust::HOLD_BACK
     pub fn holds_back(&self, asker: &Asker, piece: u32, now: Instant) -> bool {
-        self.trust.holds_back(asker.who.peer, self.spoilt.get(&piece).copied(), now)
+        let spoilt = self.spoilt.get(&piece).copied();
+        self.is_held(piece, now) || self.trust.holds_back(asker.who.peer, spoilt, now)
     }
 
     /// Whether a peer may fetch exactly this piece, which it has offered (BEP 6: suggested, or

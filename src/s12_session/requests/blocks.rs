@@ -105,6 +105,8 @@ impl Session<'_> {
                 self.give_back(index);
                 // With several contributors, each may be honest. The board makes them suspects.
                 let alone = by.len() == 1;
+                // An extension may know how to find out which, and others wait for it.
+                self.extensions.hurry();
                 (self.host.report)(Report::Corrupt(piece, by));
                 if alone {
                     return Err(SessionEnd::Corrupt(piece));

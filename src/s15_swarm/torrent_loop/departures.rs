@@ -7,8 +7,11 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::TorrentLoop;
+use crate::s02_metainfo::MetainfoError;
 use crate::s04_handshake::HandshakeError;
 use crate::s04_handshake::descriptors::is_exhausted;
+use crate::s07_extension::ExtensionError;
+use crate::s07_extension::extension::Lie;
 use crate::s11_work_queue::PeerNumber;
 use crate::s12_session::host::SessionEnd;
 use crate::s15_swarm::{Ended, Event, Live, SwarmError};
@@ -48,6 +51,15 @@ impl TorrentLoop<'_> {
         let why = match why {
             Ended::Session(SessionEnd::Local(error)) => return Err(error.into()),
             Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
+            // An extension has found out that no content fits the torrent. The peer was right.
+            Ended::Session(SessionEnd::Extension(ExtensionError::Extension { name, error })) => {
+                match error.downcast::<MetainfoError>() {
+                    Ok(error) => return Err(SwarmError::Unusable(*error)),
+                    Err(error) => {
+                        SessionEnd::from(ExtensionError::Extension { name, error }).into()
+                    }
+                }
+            }
             why => why,
         };
         self.settle(address, &why, live.as_ref(), now);
@@ -61,6 +73,7 @@ impl TorrentLoop<'_> {
             // The peer's other connection stays.
             Ended::Twice | Ended::Crossed => {}
             Ended::Ourselves => self.record.ourselves(address),
+            ref lie if is_lie(lie) => self.record.lied(address, lie.to_string()),
             _ => self.record.lost(address, why.to_string()),
         }
         (self.event)(Event::Left(address, why));
@@ -156,6 +169,13 @@ impl TorrentLoop<'_> {
             live.values_mut().find(|here| gone.was_short() && here.link().claims_to_be(&gone));
         here.map(|here| here.add_double(address)).is_some()
     }
+}
+
+/// Whether a peer has sent something that is proved to be wrong, as an extension says: the hashes
+/// of pieces.
+fn is_lie(why: &Ended) -> bool {
+    matches!(why, Ended::Session(SessionEnd::Extension(ExtensionError::Extension { error, .. }))
+        if error.is::<Lie>())
 }
 
 /// Whether a peer has sent us a block.

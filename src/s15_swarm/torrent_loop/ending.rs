@@ -93,16 +93,19 @@ impl TorrentLoop<'_> {
         // is as good as a peer, so it counts as one.
         let has_hand = self.working_hands().next().is_some();
         let live = has_hand || !self.swarm.live().is_empty();
-        self.patience.look(now, counter.load(Ordering::Relaxed), live);
+        // Hashes of pieces, without which no block can come, are as good as blocks.
+        let prepared: u64 = self.swarm.offers.iter().map(|offer| offer.progress()).sum();
+        let moved = counter.load(Ordering::Relaxed).saturating_add(prepared);
+        self.patience.look(now, moved, live);
         if gives_only {
             return Ok(());
         }
         if let Some(time) = self.patience.without_block() {
             // `prepare` is used up when the info dictionary comes.
-            let what = if self.prepare.is_none() {
-                "no block came"
-            } else {
-                "no peer gave the info dictionary"
+            let what = match (self.prepare.is_none(), self.swarm.info.get()) {
+                (true, _) => "no block came",
+                (false, Some(_)) => "no peer gave the piece hashes",
+                (false, None) => "no peer gave the info dictionary",
             };
             return Err(self.no_hope(format!("{what} for {} s", time.as_secs_f64())));
         }

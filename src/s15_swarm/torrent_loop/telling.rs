@@ -11,7 +11,7 @@ use super::{EVENT_INTERVAL, TorrentLoop};
 use crate::s12_session::stats::{PeerFlags, Supply};
 use crate::s15_swarm::Event;
 use crate::s15_swarm::magnet;
-use crate::s15_swarm::waiting::{Hope, Missing, Snapshot, Waiting, decide};
+use crate::s15_swarm::waiting::{Hope, Learning, Missing, Snapshot, Waiting, decide};
 
 impl TorrentLoop<'_> {
     /// Sends a progress event, and those that may come with it, unless the last one was a moment
@@ -58,6 +58,14 @@ impl TorrentLoop<'_> {
         waiting
     }
 
+    /// Returns what is missing before a piece can be requested.
+    fn learning(&self) -> Learning {
+        match self.swarm.info.get().map(|info| info.lacking()) {
+            Some(files @ 1..) => Learning::Hashes { files, liars: self.record.liars() },
+            _ => Learning::Info { asked: magnet::asked(&self.swarm) },
+        }
+    }
+
     /// Collects what [`decide`] needs. Each lock is taken and released by itself, so the parts may
     /// be a moment apart. At worst the sentence is a tenth of a second old.
     fn snapshot(&self, now: Instant) -> Snapshot {
@@ -82,7 +90,7 @@ impl TorrentLoop<'_> {
         Snapshot {
             now,
             takers,
-            learning: torrent.is_none().then(|| magnet::asked(&self.swarm)),
+            learning: torrent.is_none().then(|| self.learning()),
             missing: missing
                 .map_or_else(Missing::default, |places| Missing::of(&places.done, places.pieces)),
             // Only asked: nothing is spent.

@@ -7,6 +7,7 @@ use super::{Conversation, Side};
 use crate::s04_handshake::Handshake;
 use crate::s05_messages::{FAST_BIT, Message, Request};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, ExtensionHandshake, dont_have};
+use crate::s23_v2::names::UPGRADE_BIT;
 use crate::trace::s07;
 use crate::trace::stream::{Next, Way};
 
@@ -33,7 +34,9 @@ impl Conversation {
         let (Some(ours), Some(theirs)) = (&self.ours.handshake, &self.theirs.handshake) else {
             return Vec::new();
         };
-        if ours.info_hash != theirs.info_hash {
+        let renamed = ours.info_hash != theirs.info_hash;
+        // Only the side that dials sets it: the other one knows the better name, and answers by it.
+        if renamed && !ours.has_bit(UPGRADE_BIT) && !theirs.has_bit(UPGRADE_BIT) {
             return vec![format!(
                 "another torrent: we said {}, they say {}",
                 ours.info_hash, theirs.info_hash
@@ -50,7 +53,10 @@ impl Conversation {
             .collect();
         let both =
             if both.is_empty() { "nothing beyond BEP 3".to_owned() } else { both.join(", ") };
-        vec![format!("both sides speak: {both}")]
+        let other =
+            "the same torrent by its other name: from here on, version 2 (BEP 52)".to_owned();
+        let spoken = format!("both sides speak: {both}");
+        renamed.then_some(other).into_iter().chain([spoken]).collect()
     }
 
     fn is_fast(&self) -> bool {
