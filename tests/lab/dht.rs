@@ -78,10 +78,17 @@ fn a_node_has_the_same_id_on_every_machine() {
 #[test]
 fn there_are_as_many_nodes_as_asked_for_but_one_for_each_seeder() {
     for (asked, nodes) in [(1, 4), (4, 4), (20, 20)] {
-        let (lab, _) = lab(asked);
-        let dht = lab.dht.as_ref().expect("it was started");
-        assert_eq!(dht.addresses().len(), nodes, "of {asked}");
-        assert_eq!(dht.addresses()[1..4], lab.addresses()[..], "the seeders are nodes");
+        // The UDP port of a seeder's number may be somebody else's, and its node then takes another
+        // one. That does not happen three times in a row.
+        let mut seen = Vec::new();
+        let are_nodes = (0..3).any(|_| {
+            let (lab, _) = lab(asked);
+            let dht = lab.dht.as_ref().expect("it was started");
+            assert_eq!(dht.addresses().len(), nodes, "of {asked}");
+            seen.push((dht.addresses()[1..4].to_vec(), lab.addresses()));
+            seen.last().is_some_and(|(nodes, seeders)| nodes == seeders)
+        });
+        assert!(are_nodes, "the seeders are nodes; (nodes, seeders): {seen:?}");
     }
 }
 
