@@ -120,9 +120,11 @@ fn every_link_source_and_fragment_exists() {
     println!("{links} links in {} pages", pages.len());
 }
 
-/// 5 MB for 18 stages, and for each that is added as much as they have on average.
+/// 5 MB for 18 stages, and for each that is added as much as they have on average. The policy lab is
+/// no stage: its chapter and its sources came later, with a third of a megabyte.
 #[test]
 fn the_book_grows_with_its_stages_and_no_faster() {
+    const POLICY_LAB: u64 = 1_000_000 / 3;
     let Some(book) = built() else { return };
     let files = files(book);
     let size: u64 = files.iter().map(|path| path.metadata().expect("it is there").len()).sum();
@@ -133,7 +135,7 @@ fn the_book_grows_with_its_stages_and_no_faster() {
     let chapters = files.iter().filter(is_chapter).count() as u64;
     println!("the book has {size} bytes, in {chapters} chapters");
     assert!(
-        chapters >= 18 && size < 5_000_000 / 18 * chapters,
+        chapters >= 18 && size < 5_000_000 / 18 * chapters + POLICY_LAB,
         "{size} bytes, {chapters} chapters"
     );
 }
@@ -228,7 +230,7 @@ fn a_reader_clicks_through_a_chapter() {
     assert_eq!(browser.eval(colors), true, "code in the chapter has colors");
     // Another file of the stage.
     browser.eval(&click("fill"));
-    browser.wait_in_frame(&format!("{TARGET}?.id === 'WaitingList.fill'"));
+    browser.wait_in_frame(&format!("{TARGET}?.id === 'Slots.fill'"));
     assert_eq!(
         browser.eval("location.pathname.endsWith('17-seeding.html')"),
         true,
