@@ -25,6 +25,14 @@ mod rig;
 mod usage;
 
 #[cfg(target_os = "linux")]
+const HELP: &str = "\
+cargo bench --locked --bench dht -- [--runs N] [--only PART]...
+
+  --runs N      lookups of each client in each network [default: 20]
+  --only PART   only a part with this in its name: lookups, libtorrent, growth, rest, load, table;
+                then no file in docs/ is written";
+
+#[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
     match bench() {
         Ok(()) => std::process::ExitCode::SUCCESS,
@@ -46,7 +54,8 @@ type Summary<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[cfg(target_os = "linux")]
 fn bench() -> Summary<()> {
-    let Some(options) = options::Options::parse(std::env::args().skip(1))? else { return Ok(()) };
+    let options = options::Options::parse(std::env::args().skip(1), HELP, 20)?;
+    let Some(options) = options else { return Ok(()) };
     let (load, libtorrent) = (usage::load(), libtorrent::find());
     let folder = tempfile::Builder::new().prefix("piecemeal-dht-").tempdir()?;
     let mut figures = report::Figures::default();

@@ -1,13 +1,6 @@
-//! The command line of the DHT's figures.
+//! The command line of a bench that makes a page of figures: how many runs, and of which parts.
 
 use crate::Summary;
-
-const HELP: &str = "\
-cargo bench --locked --bench dht -- [--runs N] [--only PART]...
-
-  --runs N      lookups of each client in each network [default: 20]
-  --only PART   only a part with this in its name: lookups, libtorrent, growth, rest, load, table;
-                then no file in docs/ is written";
 
 /// What is to be run.
 pub struct Options {
@@ -17,22 +10,26 @@ pub struct Options {
 }
 
 impl Options {
-    /// `None`: help was wanted, and given.
-    pub fn parse(mut arguments: impl Iterator<Item = String>) -> Summary<Option<Options>> {
-        let mut options = Options { runs: 20, only: Vec::new() };
+    /// Reads it. Without `--runs` there are this many. `None`: help was wanted, and given.
+    pub fn parse(
+        mut arguments: impl Iterator<Item = String>,
+        help: &str,
+        runs: usize,
+    ) -> Summary<Option<Options>> {
+        let mut options = Options { runs, only: Vec::new() };
         while let Some(argument) = arguments.next() {
             let mut value =
-                || arguments.next().ok_or_else(|| format!("{argument} needs a value\n\n{HELP}"));
+                || arguments.next().ok_or_else(|| format!("{argument} needs a value\n\n{help}"));
             match argument.as_str() {
                 // What cargo adds.
                 "--bench" => {}
                 "--runs" => options.runs = value()?.parse::<usize>()?.clamp(1, 200),
                 "--only" => options.only.push(value()?.to_lowercase()),
                 "-h" | "--help" => {
-                    println!("{HELP}");
+                    println!("{help}");
                     return Ok(None);
                 }
-                _ => return Err(format!("{argument} is not known\n\n{HELP}").into()),
+                _ => return Err(format!("{argument} is not known\n\n{help}").into()),
             }
         }
         Ok(Some(options))

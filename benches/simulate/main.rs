@@ -2,6 +2,7 @@
 //! and its neighbors. Each swarm runs in a process of its own, so its peak memory is its own.
 
 #[cfg(target_os = "linux")]
+#[path = "../dht/options.rs"]
 mod options;
 #[cfg(target_os = "linux")]
 mod plot;
@@ -15,6 +16,14 @@ mod swarm;
 #[allow(dead_code)] // `cpu_of` counts in hundredths of a second: the smallest swarm takes four.
 #[path = "../compare/usage.rs"]
 mod usage;
+
+#[cfg(target_os = "linux")]
+const HELP: &str = "\
+cargo bench --locked --bench simulate -- [--runs N] [--only PART]...
+
+  --runs N      runs of each small swarm, of which the median counts [default: 3]
+  --only PART   only a part with this in its name: peers, pieces, neighbors, targets;
+                then no file in docs/ is written";
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
@@ -43,7 +52,8 @@ type Summary<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[cfg(target_os = "linux")]
 fn bench(arguments: Vec<String>) -> Summary<()> {
-    let Some(options) = options::Options::parse(arguments.into_iter())? else { return Ok(()) };
+    let options = options::Options::parse(arguments.into_iter(), HELP, 3)?;
+    let Some(options) = options else { return Ok(()) };
     let load = usage::load();
     let mut found = Vec::new();
     for series in series::all().into_iter().filter(|series| options.wants(series.name)) {

@@ -72,7 +72,7 @@ impl Allowance {
     }
 }
 
-/// Who asks, and when.
+/// What an answer depends on besides the request.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker {
     /// Where the peer is.

@@ -46,7 +46,7 @@ const CLASSES: [&str; 2] = ["seed", "others"];
 /// Makes a rule from the seed of a game.
 pub type MakeRule = fn(u64) -> SlotRule;
 
-/// Who decides.
+/// What decides for a contestant.
 #[derive(Clone)]
 pub enum Player {
     /// A rule of the simulator, made from the seed of a game.
@@ -60,7 +60,7 @@ pub enum Player {
 pub struct Contestant {
     /// The name in the table.
     pub name: String,
-    /// Who decides.
+    /// The rule or the program that decides for it.
     pub player: Player,
 }
 

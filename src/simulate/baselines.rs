@@ -50,7 +50,7 @@ impl Strategy for ProportionalShare {
                 others.push(position);
             }
         }
-        // Who has few partners looks for more.
+        // A peer with few partners looks for more.
         let strangers = question.slots.saturating_sub(chosen.len()).max(1);
         for _ in 0..strangers.min(others.len()) {
             let stranger = others.swap_remove(self.0.below(others.len()));

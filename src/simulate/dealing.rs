@@ -1,4 +1,4 @@
-//! Who gets a slot: the client's own bookkeeping and rules, and those that it is compared with.
+//! How slots are dealt out: by the client's own rules, and by those that they are compared with.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};

@@ -25,7 +25,7 @@ pub struct Peer {
     pub done: Option<Micros>,
     /// Where each piece is: waiting, on loan, or done.
     pub board: Board<u32>,
-    /// Who has its slots.
+    /// Which of its neighbors have a slot.
     pub slots: Slots<u32>,
     pub links: Links,
     pub loans: Loans,
@@ -185,7 +185,7 @@ pub struct Loan {
     pub updated: Micros,
     /// Goes up whenever the rate changes: finishes that were expected before do not come.
     pub version: u32,
-    /// Who gives it; none, if it waits.
+    /// The connections by which it comes; empty while it waits.
     pub holders: Vec<Holder>,
 }
 

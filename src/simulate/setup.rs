@@ -180,7 +180,7 @@ pub struct Setup {
     pub pieces: u32,
     /// The length of each, in bytes.
     pub piece_length: u32,
-    /// Who comes.
+    /// The peers, class by class.
     pub classes: Vec<Class>,
     /// How they meet.
     pub meeting: Meeting,
