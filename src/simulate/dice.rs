@@ -34,7 +34,9 @@ impl Dice {
     /// Returns a time until something that happens once in `mean` on average, whenever it happened
     /// last.
     pub fn exponential(&mut self, mean: f64) -> f64 {
-        -mean * (1.0 - self.unit()).ln()
+        // Not the logarithm of the system: its last bit differs from one to another, and the same
+        // seed is to give the same swarm everywhere.
+        -mean * libm::log(1.0 - self.unit())
     }
 
     /// Returns up to `wanted` different numbers below `limit`, in random order.

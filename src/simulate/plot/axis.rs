@@ -17,7 +17,7 @@ impl Axis {
     pub fn over(values: impl Iterator<Item = f64>) -> Axis {
         let most = values.filter(|value| value.is_finite()).fold(0.0, f64::max);
         let most = if most > 0.0 { most } else { 1.0 };
-        let power = 10f64.powf((most / MOST_TICKS).log10().floor());
+        let power = 10f64.powi(libm::log10(most / MOST_TICKS).floor() as i32);
         let step = [1.0, 2.0, 2.5, 5.0, 10.0]
             .into_iter()
             .map(|factor| factor * power)
