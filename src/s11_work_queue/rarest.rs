@@ -58,7 +58,8 @@ pub struct Waiting {
 impl Waiting {
     /// Starts with those pieces waiting for which `waits` is true. No peer has any yet.
     pub fn new(pieces: u32, waits: impl Fn(u32) -> bool) -> Waiting {
-        let order: Vec<u32> = (0..pieces).filter(|piece| waits(*piece)).collect();
+        let mut order = Vec::with_capacity(pieces as usize);
+        order.extend((0..pieces).filter(|piece| waits(*piece)));
         let mut position = vec![NOWHERE; pieces as usize];
         let mut set = Bitfield::new(pieces);
         for (at, piece) in (0..).zip(&order) {

@@ -132,6 +132,7 @@ impl Holders {
     /// peer's speed is not known.
     pub fn sit(&mut self, peer: PeerNumber, on_trial: bool, now: Instant) -> Arc<Seat> {
         let seat = Seat::new(now, on_trial);
+        self.0.reserve_exact(1); // there is a second one only in the end game
         self.0.push((peer, Arc::clone(&seat)));
         seat
     }

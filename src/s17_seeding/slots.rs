@@ -8,6 +8,7 @@
 //! counters come with each call, and what has changed is returned. So a simulation of a thousand
 //! peers decides as the client does.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use super::choking::{Decision, LUCKY_ROUNDS, NEWCOMER, SNUBBED, Standing, is_ahead};
@@ -86,8 +87,9 @@ struct Entry<T> {
 /// What counts from the moment a peer gets its slot.
 #[derive(Clone, Copy)]
 struct Turn {
-    /// How many rounds have begun since it got the slot.
-    rounds: u32,
+    /// The round it is in; 1 is the one in which it got the slot. It is never 0, so `Option<Turn>`
+    /// is no larger than `Turn`: a simulated swarm has half a million of them.
+    round: NonZeroU32,
     /// Bytes that had gone to it before.
     before: u64,
 }
@@ -104,7 +106,7 @@ impl<T: Clone + PartialEq> Slots<T> {
         let counted = [(traffic.came, traffic.went); 2];
         // In small steps: doubling would leave half of it empty, in each peer of a large swarm.
         if self.entries.len() == self.entries.capacity() {
-            self.entries.reserve_exact(8);
+            self.entries.reserve_exact(4);
         }
         self.entries.push(Entry { peer, interested: false, turn: None, since: now, counted });
     }
@@ -268,7 +270,7 @@ impl<T: Clone> Entry<T> {
             return None;
         }
         let before = || (moment.traffic)(&self.peer).went;
-        self.turn = unchoked.then(|| Turn { rounds: 0, before: before() });
+        self.turn = unchoked.then(|| Turn { round: NonZeroU32::MIN, before: before() });
         // In both cases: a peer that loses its slot goes to the end of the line.
         self.since = moment.now;
         Some((self.peer.clone(), unchoked))
@@ -279,7 +281,7 @@ impl<T: Clone> Entry<T> {
         let Traffic { came, went, heard, start, .. } = (moment.traffic)(&self.peer);
         let (now, seeding) = (moment.now, moment.seeding);
         if let Some(turn) = &mut self.turn {
-            turn.rounds += 1;
+            turn.round = turn.round.saturating_add(1);
         }
         let [before, last] = self.counted;
         self.counted = [last, (came, went)];
@@ -288,7 +290,7 @@ impl<T: Clone> Entry<T> {
         Standing {
             interested: self.interested,
             unchoked: self.turn.is_some(),
-            rounds: self.turn.map_or(0, |turn| turn.rounds),
+            rounds: self.turn.map_or(0, |turn| turn.round.get() - 1),
             bytes,
             idle: self.turn.is_some() && bytes == 0 && now.duration_since(self.since) >= round,
             snubs: !seeding && now.duration_since(heard) > SNUBBED,

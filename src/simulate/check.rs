@@ -51,7 +51,7 @@ fn check_peer(swarm: &Swarm, number: u32) {
     for (link, our) in peer.links.iter() {
         let theirs = swarm.peer(our.to).links.get(our.back);
         assert_eq!((theirs.to, theirs.back), (number, link), "both ends of a connection agree");
-        assert!(theirs.flags.here, "the other end is there");
+        assert!(theirs.is_here(), "the other end is there");
         assert_eq!(our.flags.flowing, our.loan != NONE, "what flows is a piece");
         assert!(!our.flags.flowing || theirs.flags.unchoked, "what flows needs a slot");
         let offers = swarm.offers(our.to, our.back);

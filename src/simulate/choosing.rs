@@ -131,13 +131,14 @@ impl Swarm<'_> {
             self.settle_everything();
             self.books.whole_copy(self.clock.now());
         }
+        let super_seeds = self.setup.classes.iter().any(|class| class.super_seed);
         for link in 0..self.peer(peer).links.end() {
             let our = self.peer(peer).links.get(link);
-            if !our.flags.here {
+            if !our.is_here() {
                 continue;
             }
             let (other, back) = (our.to, our.back);
-            if self.peer(other).extras.shown.is_some() {
+            if super_seeds && self.peer(other).extras.shown.is_some() {
                 self.tell_super_seed(peer, link, piece, is_complete);
                 continue;
             }

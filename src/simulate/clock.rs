@@ -1,7 +1,6 @@
 //! Virtual time: what happens next.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 /// Virtual time, in whole microseconds since the start. Fractions would depend on the order of
 /// additions, and two events at the same time could change places.
@@ -35,18 +34,25 @@ pub enum Event {
     Announce { peer: u32 },
     /// A peer deals out its slots.
     Round { peer: u32 },
-    /// A piece is complete, if the loan has not changed since.
-    Finish { peer: u32, loan: u32, version: u32 },
+    /// A piece is complete.
+    Finish { peer: u32, loan: u32 },
     /// The state of the swarm is noted.
     Sample,
 }
 
+/// When an event comes: its time, and its number among all that were made.
+pub type Due = (Micros, u64);
+
 /// What is to come, the next first.
+///
+/// Not a heap: nothing can be taken out of one. Two of three times that a piece is expected, lines
+/// are shared by others before it comes, so it comes sooner or later than that. A heap would keep
+/// what was expected until its time.
 #[derive(Default)]
 pub struct Clock {
     now: Micros,
     /// Events by time; at the same time, in the order in which they were made.
-    events: BinaryHeap<Reverse<(Micros, u64, Event)>>,
+    events: BTreeMap<Due, Event>,
     made: u64,
 }
 
@@ -56,19 +62,26 @@ impl Clock {
         self.now
     }
 
-    /// Adds an event, unless it never comes.
-    pub fn after(&mut self, pause: Micros, event: Event) {
+    /// Adds an event, and returns when it comes, unless that is never.
+    pub fn after(&mut self, pause: Micros, event: Event) -> Option<Due> {
         // Saturating: a rate of nearly nothing makes a time that would wrap round to the past.
-        let time = self.now.saturating_add(pause);
-        if time < NEVER {
-            self.events.push(Reverse((time, self.made, event)));
-            self.made += 1;
+        let due = (self.now.saturating_add(pause), self.made);
+        if due.0 >= NEVER {
+            return None;
         }
+        self.events.insert(due, event);
+        self.made += 1;
+        Some(due)
+    }
+
+    /// Takes back an event that is not to come anymore.
+    pub fn cancel(&mut self, due: Due) {
+        self.events.remove(&due);
     }
 
     /// Goes on to the next event, and returns it.
     pub fn next(&mut self) -> Option<Event> {
-        let Reverse((time, _, event)) = self.events.pop()?;
+        let ((time, _), event) = self.events.pop_first()?;
         debug_assert!(time >= self.now, "time goes back from {} to {time}", self.now);
         self.now = time;
         Some(event)

@@ -148,9 +148,10 @@ impl Swarm<'_> {
         self.books.fallbacks += u64::from(answered && usable.is_none());
         self.peer_mut(peer).extras.has_dealt = usable.is_some();
         if let Some(chosen) = &usable {
+            let Peer { links, extras, .. } = self.peer_mut(peer);
+            extras.weights.resize(links.end() as usize, 1.0);
             for (position, weight) in chosen {
-                let link = line[*position];
-                self.peer_mut(peer).links.get_mut(link).weight = *weight as f32;
+                extras.weights[line[*position] as usize] = *weight as f32;
             }
         }
         let before = self.peer(peer).links.given_to.clone();

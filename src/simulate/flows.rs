@@ -37,7 +37,7 @@ impl Swarm<'_> {
     /// Begins to fetch a piece, unless one is coming. Returns whether one is coming now.
     fn fetch(&mut self, taker: u32, link: u32) -> bool {
         let our = self.peer(taker).links.get(link);
-        if !our.flags.here || our.loan != NONE {
+        if !our.is_here() || our.loan != NONE {
             return our.loan != NONE;
         }
         let (giver, back) = (our.to, our.back);
@@ -103,12 +103,13 @@ impl Swarm<'_> {
         if !loan.holders.is_empty() {
             return self.expect(taker, number);
         }
-        loan.version = loan.version.wrapping_add(1);
+        let due = loan.due.take();
         if begun {
             loans.begun.push(number);
         } else {
             loans.end(number);
         }
+        due.into_iter().for_each(|due| self.clock.cancel(due));
         // It waits again, and others may have nothing to do.
         self.try_idle(taker);
     }
@@ -159,7 +160,7 @@ impl Swarm<'_> {
     fn share_downlink(&mut self, taker: u32) {
         for link in 0..self.peer(taker).links.end() {
             let our = self.peer(taker).links.get(link);
-            if our.flags.here && our.flags.flowing {
+            if our.flags.flowing {
                 let (giver, back) = (our.to, our.back);
                 let rate = self.rate(giver, back, self.total_weight(giver));
                 self.set_rate(taker, link, rate);
@@ -169,16 +170,20 @@ impl Swarm<'_> {
 
     /// The weights of all that a peer gives to.
     fn total_weight(&self, giver: u32) -> f64 {
-        let links = &self.peer(giver).links;
-        links.given_to.iter().map(|link| f64::from(links.get(*link).weight)).sum()
+        let Peer { links, extras, .. } = self.peer(giver);
+        if extras.weights.is_empty() {
+            return links.given_to.len() as f64;
+        }
+        links.given_to.iter().map(|link| extras.weight(*link)).sum()
     }
 
     /// How fast a peer gives over a connection: its part of the line, or what the taker can take.
     fn rate(&self, giver: u32, link: u32, total: f64) -> f64 {
-        let link = self.peer(giver).links.get(link);
-        let part = self.class(giver).up * f64::from(link.weight) / total;
-        let down = self.class(link.to).down;
-        part.min(down / f64::from(self.peer(link.to).links.flowing.max(1)))
+        let Peer { links, extras, .. } = self.peer(giver);
+        let part = self.class(giver).up * extras.weight(link) / total;
+        let taker = links.get(link).to;
+        let down = self.class(taker).down;
+        part.min(down / f64::from(self.peer(taker).links.flowing.max(1)))
     }
 
     fn set_rate(&mut self, taker: u32, link: u32, rate: f64) {
@@ -196,14 +201,15 @@ impl Swarm<'_> {
     /// Computes when a loan's piece will be complete at these rates.
     fn expect(&mut self, taker: u32, number: u32) {
         self.settle(taker, number);
-        let Peer { links, loans, .. } = self.peer_mut(taker);
+        let Peer { links, loans, .. } = &mut self.peers[taker as usize];
         let loan = loans.get_mut(number);
-        loan.version = loan.version.wrapping_add(1);
         let rate: f64 = loan.holders.iter().map(|holder| links.get(holder.link).rate).sum();
-        let (version, left) = (loan.version, loan.left);
+        if let Some(due) = loan.due.take() {
+            self.clock.cancel(due);
+        }
         if rate > 0.0 {
-            let finish = Event::Finish { peer: taker, loan: number, version };
-            self.clock.after(micros(left / rate), finish);
+            let finish = Event::Finish { peer: taker, loan: number };
+            loan.due = self.clock.after(micros(loan.left / rate), finish);
         }
     }
 
@@ -275,17 +281,14 @@ impl Swarm<'_> {
         }
     }
 
-    /// A piece is complete, unless something has changed since this was expected.
-    pub(super) fn finish(&mut self, taker: u32, number: u32, version: u32) {
-        let Some(loan) = self.peer(taker).loans.find(number) else { return };
-        if loan.version != version || loan.holders.is_empty() {
-            return;
-        }
+    /// A piece is complete.
+    pub(super) fn finish(&mut self, taker: u32, number: u32) {
         self.settle(taker, number);
         let now: Micros = self.clock.now();
         let Peer { links, loans, board, .. } = self.peer_mut(taker);
         let loan = loans.get_mut(number);
         debug_assert!(loan.left < 1.0, "{} bytes are missing at the end of a piece", loan.left);
+        loan.due = None;
         let piece = loan.piece;
         let holders = std::mem::take(&mut loan.holders);
         // Freed before anybody hears of the piece: who hears of it may change these connections.
@@ -299,7 +302,7 @@ impl Swarm<'_> {
         for holder in &holders {
             // The connection may have ended, if that was the last piece; its number is then free.
             let link = self.peer(taker).links.get(holder.link);
-            if !link.flags.here {
+            if !link.is_here() {
                 continue;
             }
             let (giver, back) = (link.to, link.back);

@@ -1,7 +1,7 @@
 //! How peers meet and part: the tracker, dialing, and what two peers know of each other at first.
 
 use super::clock::{Event, micros};
-use super::peer::{Flags, Link, NONE};
+use super::peer::{Flags, Link, NONE, Peer};
 use super::swarm::Swarm;
 use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
 
@@ -83,7 +83,11 @@ impl Swarm<'_> {
 
     fn add_link(&mut self, peer: u32, to: u32, back: u32) {
         let now = self.clock.now();
-        self.peer_mut(peer).links.add(Link {
+        let Peer { links, extras, .. } = self.peer_mut(peer);
+        if let Some(weight) = extras.weights.get_mut(links.next() as usize) {
+            *weight = 1.0;
+        }
+        links.add(Link {
             to,
             back,
             loan: NONE,
@@ -94,8 +98,7 @@ impl Swarm<'_> {
             went: 0.0,
             since: now,
             heard: now,
-            weight: 1.0,
-            flags: Flags { here: true, ..Flags::default() },
+            flags: Flags::default(),
         });
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::clock::Micros;
+use super::clock::{Due, Micros};
 use super::strategy::Strategy;
 use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
 use crate::s11_work_queue::board::Board;
@@ -41,6 +41,9 @@ pub struct Extras {
     pub strategy: Option<Box<dyn Strategy>>,
     /// What a super seed shows each of its peers, by the number of the connection.
     pub shown: Option<Box<Shown>>,
+    /// For a strategy: the part of our line that each connection gets, beside the others. The rest
+    /// have 1.
+    pub weights: Vec<f32>,
     /// For a strategy: what came and went by each connection, at the last two rounds.
     pub counted: Vec<[(f64, f64); 2]>,
     /// The number of rounds.
@@ -49,6 +52,13 @@ pub struct Extras {
     pub has_dealt: bool,
     /// The piece that it suggests next, once it has everything.
     pub suggests: u32,
+}
+
+impl Extras {
+    /// The part of our line that a connection gets, beside the others.
+    pub fn weight(&self, link: u32) -> f64 {
+        f64::from(self.weights.get(link as usize).copied().unwrap_or(1.0))
+    }
 }
 
 /// What a super seed has shown.
@@ -73,10 +83,10 @@ pub struct Account {
     pub from_seeds: f64,
 }
 
-/// One peer's side of a connection. There are a million of these, so they are small.
+/// One peer's side of a connection. There are a million of these, so each is 64 bytes, no more.
 #[derive(Clone)]
 pub struct Link {
-    /// The other peer.
+    /// The other peer, or [`NONE`]: the connection is gone, and its number is used again.
     pub to: u32,
     /// The number of its side of the connection.
     pub back: u32,
@@ -95,16 +105,19 @@ pub struct Link {
     pub since: Micros,
     /// When something came last.
     pub heard: Micros,
-    /// The part of our line that it gets, beside the others.
-    pub weight: f32,
     pub flags: Flags,
+}
+
+impl Link {
+    /// Whether the connection is there.
+    pub fn is_here(&self) -> bool {
+        self.to != NONE
+    }
 }
 
 /// What is so, or is not.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Flags {
-    /// The connection is there. A number is used again when it is gone.
-    pub here: bool,
     /// It has a slot of ours.
     pub unchoked: bool,
     /// It is on our list of peers that have ever wanted something.
@@ -129,7 +142,7 @@ pub struct Links {
 impl Links {
     /// Those that are there, with their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Link)> {
-        (0..).zip(&self.all).filter(|(_, link)| link.flags.here)
+        (0..).zip(&self.all).filter(|(_, link)| link.is_here())
     }
 
     /// How many are there.
@@ -162,7 +175,7 @@ impl Links {
             None => {
                 // In small steps: doubling would leave half of a hundred megabytes empty.
                 if self.all.len() == self.all.capacity() {
-                    self.all.reserve_exact(8);
+                    self.all.reserve_exact(4);
                 }
                 self.all.push(link);
             }
@@ -171,7 +184,8 @@ impl Links {
 
     /// Removes a connection, to which nothing goes.
     pub fn remove(&mut self, link: u32) {
-        self.get_mut(link).flags = Flags::default();
+        let gone = self.get_mut(link);
+        (gone.to, gone.flags) = (NONE, Flags::default());
         self.free.push(link);
     }
 }
@@ -183,8 +197,8 @@ pub struct Loan {
     pub left: f64,
     /// When `left` was right.
     pub updated: Micros,
-    /// Goes up whenever the rate changes: finishes that were expected before do not come.
-    pub version: u32,
+    /// When it is expected to be complete, unless the rate changes before.
+    pub due: Option<Due>,
     /// The connections by which it comes; empty while it waits.
     pub holders: Vec<Holder>,
 }
@@ -216,11 +230,6 @@ impl Loans {
         &mut self.all[loan as usize]
     }
 
-    /// The loan of this number, if there can be one.
-    pub fn find(&self, loan: u32) -> Option<&Loan> {
-        self.all.get(loan as usize)
-    }
-
     /// Those that somebody gives now.
     pub fn active(&self) -> impl Iterator<Item = u32> + '_ {
         (0..).zip(&self.all).filter(|(_, loan)| !loan.holders.is_empty()).map(|(number, _)| number)
@@ -231,14 +240,16 @@ impl Loans {
         match self.free.pop() {
             Some(number) => {
                 let loan = self.get_mut(number);
-                // The version goes on: what was expected of the last loan of this number must not
-                // end this one.
                 (loan.piece, loan.left, loan.updated) = (piece, length, now);
                 number
             }
             None => {
-                let holders = Vec::new();
-                self.all.push(Loan { piece, left: length, updated: now, version: 0, holders });
+                // One holder, but for the end game; and few loans, so in small steps as well.
+                let holders = Vec::with_capacity(1);
+                if self.all.len() == self.all.capacity() {
+                    self.all.reserve_exact(4);
+                }
+                self.all.push(Loan { piece, left: length, updated: now, due: None, holders });
                 self.all.len() as u32 - 1
             }
         }
@@ -246,8 +257,9 @@ impl Loans {
 
     /// Ends a loan that nobody holds.
     pub fn end(&mut self, loan: u32) {
-        let ended = self.get_mut(loan);
-        ended.version = ended.version.wrapping_add(1);
         self.free.push(loan);
     }
 }
+
+/// A swarm of ten thousand peers has half a million connections.
+const _: () = assert!(size_of::<Link>() == 64);

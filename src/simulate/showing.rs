@@ -84,7 +84,7 @@ impl Swarm<'_> {
             .map(|(link, _)| link as u32)
             .collect();
         for link in passed_on {
-            if self.peer(giver).links.get(link).flags.here {
+            if self.peer(giver).links.get(link).is_here() {
                 self.show_another(giver, link);
             }
         }

@@ -76,7 +76,9 @@ impl<'s> Swarm<'s> {
             let arrive = Event::Arrive { class: number };
             match class.arrival {
                 Arrival::At(at) => {
-                    (0..class.count).for_each(|_| swarm.clock.after(micros(at), arrive));
+                    for _ in 0..class.count {
+                        swarm.clock.after(micros(at), arrive);
+                    }
                 }
                 Arrival::Crowd(within) => {
                     for _ in 0..class.count {
@@ -135,7 +137,7 @@ impl<'s> Swarm<'s> {
             Event::Leave { peer } => self.leave(peer),
             Event::Announce { peer } => self.announce(peer),
             Event::Round { peer } => self.round(peer),
-            Event::Finish { peer, loan, version } => self.finish(peer, loan, version),
+            Event::Finish { peer, loan } => self.finish(peer, loan),
             Event::Sample => {
                 self.books.sample(self.clock.now());
                 self.clock.after(self.books.step, Event::Sample);
@@ -214,7 +216,9 @@ impl<'s> Swarm<'s> {
         ended.account.given_when_done = ended.account.given;
         self.books.finished();
         match self.class(peer).stay {
-            Stay::Seconds(stay) => self.clock.after(micros(stay), Event::Leave { peer }),
+            Stay::Seconds(stay) => {
+                self.clock.after(micros(stay), Event::Leave { peer });
+            }
             Stay::Forever | Stay::Copies(_) => {}
         }
         // Two peers that are both complete part, as they do in stage 15.
@@ -242,7 +246,7 @@ impl<'s> Swarm<'s> {
             return;
         }
         for link in 0..self.peer(peer).links.end() {
-            if self.peer(peer).links.get(link).flags.here {
+            if self.peer(peer).links.get(link).is_here() {
                 self.disconnect(peer, link);
             }
         }
