@@ -1,8 +1,9 @@
 //! Stage 19: peers tell each other about their peers.
 //!
 //! A tracker knows everybody, so everybody depends on it. Peer exchange needs nobody in the middle.
-//! Each peer tells those that it is connected to whom else it is connected to, and then, once a
-//! minute, what has changed. So one address is enough to find a swarm, even if its tracker is gone.
+//! Each peer names its other peers to every peer that it is connected to, and from then on, once a
+//! minute, says what has changed. So one address is enough to find a swarm, even if its tracker is
+//! gone.
 //!
 //! * **Run it:** `piecemeal pex_peers lab/sample.torrent 127.0.0.2:6881`
 //! * **Spec:** BEP 11, 27; **chapter:** `docs/19-pex.md`
@@ -27,19 +28,19 @@
 //! | 130 | B, C | B, C, D | D is dropped |
 //!
 //! # Decisions
-//! * **Only what we have seen ourselves is told on.** A peer is named to others once its handshake
+//! * **Only what we have seen ourselves is passed on.** A peer is named to others once its handshake
 //!   with us is done, not because somebody named it. So an invented address goes no farther than
 //!   one step.
-//! * **What a peer was told is remembered for each peer,** in a set of addresses. The difference to
-//!   who is connected now is the next message.
+//! * **Each peer has a set of the addresses that it was told of.** The next message is the
+//!   difference between that set and the peers that are connected now.
 //! * **The port is the one at which a peer listens,** from its extension handshake (`p`). The one
 //!   that it has dialed us from leads nowhere.
 //! * **A peer far away is not told who is near us.** It could not reach 192.168.1.7, and it need
 //!   not know of it.
 //! * **One peer cannot fill the address book:** 200 addresses a message, a message in 30 s, 100
-//!   addresses from one IP, however often it connects. What it says that others are gone is not
-//!   believed.
-//! * **Left out:** holes through routers (BEP 55), for which flag 3 is.
+//!   addresses from one IP, however often it connects. When it says that others are gone, we dial
+//!   them all the same.
+//! * **Left out:** hole punching (BEP 55), which is what flag 3 announces.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
@@ -77,7 +78,7 @@ const LOOK_SOON: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// How long the source waits at a time. It does nothing in between.
 const LONG: Duration = Duration::from_secs(3600);
-/// The shortest time between two messages of one peer that are both read. Real clients wait for a
+/// The shortest time after which another message of the same peer is read. Real clients wait for a
 /// minute or more; half of that leaves room for a clock that is wrong.
 pub const MIN_INTERVAL: Duration = Duration::from_secs(30);
 /// The most peers that are added, and the most that are dropped, in a message of ours. The others
@@ -106,75 +107,76 @@ pub struct Gossip {
     neighbors: Box<dyn Fn() -> Vec<Neighbor> + Send + Sync>,
     /// Whether the torrent is known to be private. Then nobody is told of anybody (BEP 27).
     is_private: Box<dyn Fn() -> bool + Send + Sync>,
-    /// Where the addresses go that peers name.
-    book: Mutex<Book>,
+    /// Takes the addresses that peers name.
+    intake: Mutex<Intake>,
 }
 
-/// The way into the address book, and the share of it that each IP has had.
+/// Where named addresses go, and how many each IP has named.
 #[derive(Default)]
-struct Book {
-    way: Way,
-    shares: HashMap<Origin, usize>,
+struct Intake {
+    sink: Sink,
+    named: HashMap<Origin, usize>,
 }
 
-/// The way into the address book.
+/// Where the addresses go that peers name.
 #[derive(Default)]
-enum Way {
-    /// There is none: nobody wants addresses, or the download is over.
+enum Sink {
+    /// Nowhere: nobody wants addresses, or the download is over.
     #[default]
     Closed,
     /// The source's thread does not run yet. A peer may be faster, and it names each address once,
     /// so what it says is kept.
-    NotYet(Vec<(SocketAddr, Vec<SocketAddr>)>),
-    /// The source runs.
+    Kept(Vec<(SocketAddr, Vec<SocketAddr>)>),
+    /// The source runs, and passes them on to the address book.
     Open(Box<NamedPeers>),
 }
 
 impl Gossip {
-    /// Starts with a function that returns the peers that we are connected to. What peers name is
-    /// dropped, until there is a [`PexSource`] that wants it.
+    /// Makes it from a function that returns the peers that we are connected to. What peers name is
+    /// dropped until there is a [`PexSource`] that wants it.
     pub fn new(neighbors: impl Fn() -> Vec<Neighbor> + Send + Sync + 'static) -> Arc<Gossip> {
         let (neighbors, is_private) = (Box::new(neighbors), Box::new(|| false));
-        Arc::new(Gossip { neighbors, is_private, book: Mutex::default() })
+        Arc::new(Gossip { neighbors, is_private, intake: Mutex::default() })
     }
 
-    /// The peers are those of a download.
+    /// Makes it for a download, whose peers the watch shows.
     fn of(watch: &Arc<Watch>) -> Arc<Gossip> {
         let (sees, knows) = (Arc::clone(watch), Arc::clone(watch));
         let neighbors = Box::new(move || connected(&sees));
         let is_private = Box::new(move || knows.is_private());
-        Arc::new(Gossip { neighbors, is_private, book: Mutex::default() })
+        Arc::new(Gossip { neighbors, is_private, intake: Mutex::default() })
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn intake(&self) -> MutexGuard<'_, Intake> {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes on addresses that a peer has named, as far as the share of its IP goes.
+    /// Passes on addresses that a peer has named, as many as its IP may still name.
     fn heard(&self, peer: SocketAddr, mut addresses: Vec<SocketAddr>) {
-        let mut book = self.book();
-        addresses.truncate(book.share(Origin::of(peer.ip()), addresses.len()));
-        match &mut book.way {
-            Way::Closed => {}
-            Way::NotYet(kept) => kept.push((peer, addresses)),
-            Way::Open(named) => {
+        let mut intake = self.intake();
+        addresses.truncate(intake.admit(Origin::of(peer.ip()), addresses.len()));
+        match &mut intake.sink {
+            Sink::Closed => {}
+            Sink::Kept(kept) => kept.push((peer, addresses)),
+            Sink::Open(named) => {
                 let named = named.clone();
-                drop(book);
+                // The report leads into the swarm, which has locks of its own.
+                drop(intake);
                 report(&named, peer, addresses);
             }
         }
     }
 }
 
-impl Book {
-    /// Takes this much of an IP's share of the address book, or what is left of it.
-    fn share(&mut self, of: Origin, wanted: usize) -> usize {
-        if self.shares.len() >= MAX_ORIGINS && !self.shares.contains_key(&of) {
+impl Intake {
+    /// Returns how many of `count` addresses are taken from an IP, and counts them as named.
+    fn admit(&mut self, origin: Origin, count: usize) -> usize {
+        if self.named.len() >= MAX_ORIGINS && !self.named.contains_key(&origin) {
             return 0;
         }
-        let had = self.shares.entry(of).or_default();
-        let taken = wanted.min(MAX_NAMED - *had);
-        *had += taken;
+        let before = self.named.entry(origin).or_default();
+        let taken = count.min(MAX_NAMED - *before);
+        *before += taken;
         taken
     }
 }
@@ -188,8 +190,8 @@ fn report(named: &NamedPeers, peer: SocketAddr, addresses: Vec<SocketAddr>) {
     }
 }
 
-/// Adds peer exchange to a download: an extension that is offered to each peer, and a source, which
-/// the address book takes for one like a tracker.
+/// Adds peer exchange to a download: an extension that is offered to each peer, and a source of
+/// peers, as a tracker is one.
 pub fn plug(plan: &mut Plan) {
     let gossip = Gossip::of(&plan.watch);
     plan.extensions.push(Arc::new(PexOffer(Arc::clone(&gossip))));
@@ -229,14 +231,14 @@ impl Offer for PexOffer {
     }
 }
 
-/// The source of the peers that peers have named. It has nothing to do but wait: they are reported
-/// from the threads of the sessions that hear of them.
+/// The source for what peers name. Its thread only waits: the session that hears an address reports
+/// it, on its own thread.
 pub struct PexSource(Arc<Gossip>);
 
 impl PexSource {
     /// Makes the source. From here on, what peers name is kept for it.
     pub fn new(gossip: Arc<Gossip>) -> PexSource {
-        gossip.book().way = Way::NotYet(Vec::new());
+        gossip.intake().sink = Sink::Kept(Vec::new());
         PexSource(gossip)
     }
 }
@@ -248,15 +250,15 @@ impl PeerSource for PexSource {
 
     fn run(self: Box<Self>, mut handle: SourceHandle) -> Result<(), BoxError> {
         let named = handle.named();
-        let way = mem::replace(&mut self.0.book().way, Way::Open(Box::new(named.clone())));
-        if let Way::NotYet(kept) = way {
+        let sink = mem::replace(&mut self.0.intake().sink, Sink::Open(Box::new(named.clone())));
+        if let Sink::Kept(kept) = sink {
             kept.into_iter().for_each(|(peer, addresses)| report(&named, peer, addresses));
         }
         while handle.wait(LONG) != Wake::Stop {}
         Ok(())
     }
 
-    /// Whoever has no peer hears of none.
+    /// Without a first peer, nobody names another one.
     fn is_passive(&self) -> bool {
         true
     }
@@ -267,10 +269,10 @@ impl PeerSource for PexSource {
 }
 
 impl Drop for PexSource {
-    /// The way into the book leads through the swarm, which has us among its offers: a circle that
-    /// nobody would free.
+    /// The sink holds the swarm, and the swarm holds us, among its offers: a cycle of `Arc`s that
+    /// would never be freed.
     fn drop(&mut self) {
-        *self.0.book() = Book::default();
+        *self.0.intake() = Intake::default();
     }
 }
 
@@ -282,17 +284,16 @@ pub struct UtPex {
     peer_id: PeerId,
     /// The peers that it has been told of, and that are still connected as far as it knows.
     told: BTreeSet<SocketAddr>,
-    /// When we next check whether there is something to tell. At once, if never before.
+    /// When we next check whether there is something to tell; `None`: at the first tick.
     next: Option<Instant>,
-    /// When its last message came that was read.
+    /// When the last message that was read came.
     heard: Option<Instant>,
 }
 
 impl UtPex {
     /// Begins with a peer that has been told nothing.
     pub fn new(gossip: Arc<Gossip>, peer: SocketAddr, peer_id: PeerId) -> UtPex {
-        let (told, next, heard) = Default::default();
-        UtPex { gossip, peer, peer_id, told, next, heard }
+        UtPex { gossip, peer, peer_id, told: BTreeSet::new(), next: None, heard: None }
     }
 
     /// Returns what has changed since the last message, or `None` if nothing has. After this, the
@@ -306,13 +307,13 @@ impl UtPex {
             .filter(|other| Reach::of(other.address.ip()) >= away)
             .map(|other| (other.address, other.flags))
             .collect();
-        // The difference of two sets, instead of a list of events: what has come and gone in
-        // between needs no memory.
+        // The difference of two sets, instead of a list of events: a peer that has come and gone
+        // since the last message is in neither.
         let new = connected.iter().filter(|(address, _)| !self.told.contains(address));
         let added: Vec<_> = new.take(MAX_TOLD).map(|(address, flags)| (*address, *flags)).collect();
         let gone = self.told.iter().filter(|address| !connected.contains_key(address));
         let dropped: Vec<_> = gone.take(MAX_TOLD).copied().collect();
-        // Those for which the message has no room count as not told yet, or as not gone yet.
+        // Only those that the message has room for: the next message names the others.
         self.told.extend(added.iter().map(|(address, _)| *address));
         for address in &dropped {
             self.told.remove(address);

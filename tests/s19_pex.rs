@@ -14,6 +14,7 @@ mod s19_pex {
     #[path = "../s15_swarm/net.rs"]
     mod net;
 
+    mod alone;
     mod codec;
     mod exchange;
     mod hearing;

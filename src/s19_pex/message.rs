@@ -17,7 +17,8 @@ use crate::s01_bencode::limits::Limits;
 use crate::s01_bencode::{BencodeError, Value, counted, encode};
 use crate::s03_tracker::peers::{address_v4, address_v6};
 
-/// The most addresses read of each list. Real messages have 50 at most, the first one perhaps 200.
+/// The most addresses read from each list. Real messages have 50 at most, the first one perhaps
+/// 200.
 pub const MAX_READ: usize = 200;
 
 /// Limits of the dictionary. It has six values, none of which is inside another.
@@ -41,7 +42,7 @@ impl PexFlags {
     /// The sender of the message has dialed the peer.
     pub const REACHABLE: PexFlags = PexFlags(0x10);
 
-    /// Returns these flags, and another if `yes`.
+    /// Returns these flags, with another one set if `yes`.
     pub fn with(self, flag: PexFlags, yes: bool) -> PexFlags {
         if yes { PexFlags(self.0 | flag.0) } else { self }
     }
@@ -81,8 +82,8 @@ impl PexMessage {
             ("dropped", packed(self.dropped.iter(), true)),
             ("dropped6", packed(self.dropped.iter(), false)),
         ];
-        let there = keys.into_iter().filter(|(_, list)| !list.is_empty());
-        encode::dictionary(there.map(|(key, list)| (key, encode::bytes(list))))
+        let present = keys.into_iter().filter(|(_, list)| !list.is_empty());
+        encode::dictionary(present.map(|(key, list)| (key, encode::bytes(list))))
     }
 
     /// Decodes a message. Unknown keys are skipped. Of each list, up to [`MAX_READ`] addresses are
@@ -102,9 +103,9 @@ impl PexMessage {
         let (added, flags, dropped) = (list("added"), list("added.f"), list("dropped"));
         let (added6, flags6, dropped6) = (list("added6"), list("added6.f"), list("dropped6"));
         // The two lists go side by side: the flags of an address that is passed over go with it.
-        let v4 = unpacked("added", added, address_v4, &mut notes).zip(every_flag(flags));
+        let v4 = unpacked("added", added, address_v4, &mut notes).zip(padded(flags));
         let mut all: Vec<_> = v4.collect();
-        all.extend(unpacked("added6", added6, address_v6, &mut notes).zip(every_flag(flags6)));
+        all.extend(unpacked("added6", added6, address_v6, &mut notes).zip(padded(flags6)));
         let mut lost: Vec<_> = unpacked("dropped", dropped, address_v4, &mut notes).collect();
         lost.extend(unpacked("dropped6", dropped6, address_v6, &mut notes));
         let usable = |address: &SocketAddr| address.port() != 0;
@@ -152,7 +153,7 @@ fn unpacked<const N: usize>(
     peers.iter().take(MAX_READ).map(read)
 }
 
-/// Returns the flags of the peers in a list, and of those for which there are none.
-fn every_flag(flags: &[u8]) -> impl Iterator<Item = PexFlags> {
+/// Returns a list of flags without an end: after the last byte, no flag is set.
+fn padded(flags: &[u8]) -> impl Iterator<Item = PexFlags> {
     flags.iter().copied().chain(std::iter::repeat(0)).map(PexFlags)
 }

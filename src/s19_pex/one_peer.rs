@@ -16,7 +16,7 @@ use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{Message, MessageError};
 use crate::s07_extension::{EXTENDED, ExtensionError, Extensions};
 
-/// The time after which a peer that we only listen to is told that we are still there.
+/// The time after which we tell a peer that we only listen to that we are still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// Waits until a peer has named others, and returns its message. The extension handshakes must
@@ -33,9 +33,10 @@ pub fn wait_for_peers(
     deadline: Instant,
 ) -> Result<PexMessage, PexError> {
     extensions.theirs.id(NAME).ok_or(PexError::NotSpoken)?;
+    // A peer hangs up on those that say nothing for two minutes, whatever it says itself.
+    let mut keep_alive = Instant::now() + KEEP_ALIVE;
     loop {
-        // A peer hangs up on those that say nothing for two minutes.
-        connection.set_deadline(deadline.min(Instant::now() + KEEP_ALIVE));
+        connection.set_deadline(deadline.min(keep_alive));
         match connection.read() {
             Ok(Message::Unknown { id: EXTENDED, payload: [id, payload @ ..] })
                 if extensions.our_id(NAME) == Some(*id) =>
@@ -49,7 +50,12 @@ pub fn wait_for_peers(
             Err(error) if error.is_timeout() && Instant::now() >= deadline => {
                 return Err(PexError::NamesNobody);
             }
-            Err(error) if error.is_timeout() => connection.send(&Message::KeepAlive)?,
+            Err(error) if error.is_timeout() => {
+                // The deadline that is over is also that of what we send.
+                connection.set_deadline(deadline);
+                connection.send(&Message::KeepAlive)?;
+                keep_alive = Instant::now() + KEEP_ALIVE;
+            }
             Err(error) => return Err(error.into()),
         }
     }
