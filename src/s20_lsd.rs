@@ -1,7 +1,7 @@
 //! Stage 20: find peers in the same room, with no tracker.
 //!
-//! Two computers on one network could exchange a file at full speed, and a tracker across the ocean
-//! is asked to introduce them. Local service discovery asks the room instead: one datagram to a
+//! Two computers on one network could exchange a file at full speed, yet they ask a tracker across
+//! the ocean to introduce them. Local service discovery asks the room instead: one datagram to a
 //! multicast group reaches every client on the network that listens. It says "I have this torrent,
 //! at this port", and whoever has it as well dials.
 //!
@@ -172,7 +172,7 @@ impl LocalDiscovery {
         {
             return;
         }
-        // Changed in place: an IPv6 address of one cable is good only with its scope.
+        // Changed in place: a link-local IPv6 address is of no use without its scope.
         let mut peer = from;
         peer.set_port(search.port);
         let heard = self.neighbors.hear(peer, search.cookie.as_deref(), now);
@@ -197,7 +197,7 @@ impl PeerSource for LocalDiscovery {
         format!("the local network ({family})")
     }
 
-    /// The room is no tracker of the torrent's.
+    /// The local network is not one of the torrent's trackers.
     fn is_open(&self) -> bool {
         true
     }
@@ -209,7 +209,8 @@ impl PeerSource for LocalDiscovery {
     fn run(mut self: Box<Self>, mut handle: SourceHandle) -> Result<(), BoxError> {
         let mut buffer = vec![0; LARGEST_DATAGRAM];
         loop {
-            // Asked in every round, so that a flood of datagrams can delay neither.
+            // Both are checked in every round, so that a flood of datagrams delays neither a stop
+            // nor our own datagram.
             match handle.wait(Duration::ZERO) {
                 Wake::Stop => return Ok(()),
                 Wake::Hungry => self.pace.asked(Instant::now()),
@@ -242,7 +243,7 @@ pub fn is_near(ip: IpAddr, ourselves: Option<IpAddr>) -> bool {
         (IpAddr::V6(ip), Some(IpAddr::V6(ours))) => ip.to_bits() >> 64 == ours.to_bits() >> 64,
         _ => false,
     };
-    // 0.0.0.0 is no sender, but to dial it is to dial ourselves.
+    // 0.0.0.0 is nobody's address, and whoever dials it dials itself.
     !ip.is_unspecified() && (same_network || Reach::of(ip) < Reach::Internet)
 }
 

@@ -1,14 +1,14 @@
 //! Whom we have heard on this network, and how many of them are dialed.
 //!
 //! A datagram costs its sender nothing, and may come from anywhere in the room. Without a limit,
-//! one computer could make all others dial as many addresses as it can forge senders. It gets the
-//! clock as an argument, so that a test can let hours pass.
+//! one computer could make all others dial as many addresses as it can forge senders. The time is
+//! an argument, so that a test can let hours pass.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// The most addresses that are taken in an hour. A room seldom has more, and a download has no
-/// more places.
+/// The most addresses that are taken in an hour. A room seldom has more, and a download by default
+/// has no more places.
 pub const MAX_PER_HOUR: usize = 50;
 /// How long an address counts.
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -23,9 +23,9 @@ pub struct Neighbors(Vec<Neighbor>);
 #[derive(Debug)]
 struct Neighbor {
     address: SocketAddr,
-    /// A client makes a new cookie at each start, so another one is another run of it.
+    /// A client makes a new cookie at each start, so another cookie is another run of it.
     cookie: Option<Vec<u8>>,
-    /// When it was first taken. It counts from then on, however often it is repeated.
+    /// When it was first taken. Its hour begins then, however often it is repeated.
     since: Instant,
     /// When it was last taken.
     last: Instant,

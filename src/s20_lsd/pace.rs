@@ -7,8 +7,8 @@
 //! | a newcomer announces itself, or we have no peers | at once, but not twice in a minute | BEP 14 |
 //!
 //! The first is repeated because nobody reports a lost datagram, and on Wi-Fi many multicast ones
-//! are lost. The last row is what lets a newcomer find a client that has been here for hours and
-//! cannot dial it. The limit keeps a room of a hundred from answering each other without end.
+//! are lost. Thanks to the last row a newcomer finds us at once, even if we cannot dial it. The
+//! limit keeps a room of a hundred from answering each other without end.
 
 use std::time::{Duration, Instant};
 

@@ -17,7 +17,7 @@ use crate::s18_udp_tracker::line::receive_within;
 /// and drops a datagram that has none left.
 const HOPS: u32 = 1;
 
-/// The number of the loopback device: a system counts it first.
+/// The number of the loopback device, which is the first of every system.
 const LOOPBACK_CARD: u32 = 1;
 
 /// A group that we have joined. A seam: tests have a room without a network.
@@ -28,14 +28,14 @@ pub trait Room: Send {
     /// Sends a datagram to everybody in the group.
     ///
     /// # Errors
-    /// If the system cannot, since there is no network at the moment.
+    /// If the system cannot: perhaps there is no network at the moment.
     fn send(&self, datagram: &[u8]) -> io::Result<()>;
 
     /// Waits for the next datagram and copies it to the start of the buffer. Returns its length and
     /// its sender; `None` if none comes within this time, or a signal interrupts the wait.
     ///
     /// # Errors
-    /// If the socket is of no more use.
+    /// If the socket can no longer receive.
     fn receive(&self, time: Duration, buffer: &mut [u8])
     -> io::Result<Option<(usize, SocketAddr)>>;
 }
@@ -65,13 +65,13 @@ impl MulticastSocket {
                 if !on.is_unspecified() {
                     socket.set_multicast_if_v4(&on)?;
                 }
-                // Bound to the group's own address it would hear only the group, which is better,
-                // but not every system lets such a socket send.
+                // Not to the group's own address. The socket would then hear only the group, which
+                // is better, but not every system lets such a socket send.
                 socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, group.port())).into())?;
                 socket.join_multicast_v4(group.ip(), &on)?;
             }
             SocketAddr::V6(group) => {
-                // Else it would want port 6771 of IPv4 as well.
+                // Otherwise it would want port 6771 of IPv4 as well.
                 socket.set_only_v6(true)?;
                 socket.set_multicast_hops_v6(HOPS)?;
                 socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, group.port())).into())?;

@@ -39,8 +39,8 @@ pub struct BtSearch {
 }
 
 impl BtSearch {
-    /// Parses a datagram. Unknown headers are passed over, and so are info hashes that are none, if
-    /// another one is.
+    /// Parses a datagram. Unknown headers are passed over, and so are broken info hashes, as long as
+    /// there is one that is not.
     ///
     /// # Errors
     /// If it is too long, is no BT-SEARCH, or lacks its port, an info hash or its end.
@@ -149,10 +149,10 @@ pub enum SearchError {
     /// The headers do not end.
     #[error("an empty line must end it, but there is none")]
     NoEnd,
-    /// There is no port, or it is none.
+    /// The port is missing, or is not one.
     #[error("Port must be a number from 1 to 65535, but is {0}")]
     Port(String),
-    /// There is no info hash, or none of those that are there is one.
+    /// There is no info hash, or all of them are broken.
     #[error("Infohash must be 40 hex digits, but is {0}")]
     InfoHash(String),
 }
