@@ -1,9 +1,9 @@
 //! Stage 21: find peers in the DHT, with no tracker.
 //!
 //! A tracker is one computer that knows who has a torrent. The distributed hash table is a phone
-//! book that all clients keep together: each has one page. A torrent's page is with the eight nodes
-//! whose ids are nearest to its info hash. Nobody knows all nodes, but each knows some that are
-//! nearer than itself. So we ask those we know, then those they name, and end at the page.
+//! book that all clients keep together: each keeps a few pages. A torrent's page is with the eight
+//! nodes whose ids are nearest to its info hash. Nobody knows all nodes, but each knows some that
+//! are nearer than itself. So we ask those we know, then those they name, and end at the page.
 //!
 //! * **Run it:** `piecemeal dht_ping 127.0.0.1:6881`
 //! * **Spec:** BEP 5; BEP 32, 42, 43; **chapter:** `docs/21-dht-lookup.md`
@@ -74,7 +74,7 @@ pub const BOOTSTRAP_HOSTS: [&str; 3] =
 
 /// How many nodes keep a torrent's page, and how many one answer names (k in BEP 5).
 pub const K: usize = 8;
-/// How many queries wait for an answer at the same time.
+/// How many queries wait for an answer at the same time (alpha in Kademlia).
 pub const IN_FLIGHT: usize = 4;
 /// The time after which a silent node no longer takes one of those places.
 pub const PATIENCE: Duration = Duration::from_secs(1);
@@ -100,7 +100,7 @@ pub enum Goal {
 /// A query that is to be sent now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
-    /// Says which query an answer is to.
+    /// To be given back with the answer: it says which query that belongs to.
     pub number: usize,
     /// The address of the node.
     pub to: SocketAddr,
@@ -128,7 +128,7 @@ pub struct Lookup {
     waiting: Vec<Waiting>,
     /// How many queries have been sent; also the number of the next.
     sent: usize,
-    /// All peers so far, so that each is told once.
+    /// All peers so far, so that each is reported once.
     peers: BTreeSet<SocketAddr>,
     steps: Vec<Step>,
 }
@@ -221,7 +221,8 @@ impl Lookup {
     ///
     /// Nodes that find no room in an answer are at the edge: their distance has as many bits as the
     /// eighth's. Seen from the target with this one bit flipped, they are the nearest, in the same
-    /// order. Every other time it is the next bit, in case that many of the nearer ones are gone.
+    /// order. Every other query flips the bit after it: where many nodes are gone, there are live
+    /// ones a bit nearer that found no room either.
     fn edge(&self) -> Option<NodeId> {
         let bits = self.candidates.closest().last()?.distance?.bits();
         let asked = self.candidates.closest().filter(|candidate| candidate.asked_again).count();
@@ -257,10 +258,10 @@ impl Lookup {
             again: waiting.again,
         });
         let room = MAX_PEERS.saturating_sub(self.peers.len());
-        let peers = response.values.iter().copied();
-        let peers: Vec<_> = peers.filter(|peer| !self.peers.contains(peer)).take(room).collect();
-        // A node may name one peer twice, so they are told as the set has them.
-        let peers: Vec<_> = peers.into_iter().filter(|peer| self.peers.insert(*peer)).collect();
+        let named = response.values.iter().copied();
+        // `take` comes last, so that only new peers count against the room. `insert` also sees
+        // whether this node has named a peer twice.
+        let peers: Vec<_> = named.filter(|peer| self.peers.insert(*peer)).take(room).collect();
         if !peers.is_empty() {
             self.steps.push(Step::Peers { by: from, peers });
         }
@@ -283,7 +284,7 @@ impl Lookup {
     /// Notes which queries have waited for too long.
     fn expire(&mut self, now: Instant) {
         let age = |waiting: &Waiting| now.saturating_duration_since(waiting.since);
-        let nobody = self.candidates.counts().answered == 0;
+        let nobody_answered = self.candidates.counts().answered == 0;
         for waiting in &mut self.waiting {
             if waiting.is_slow || age(waiting) < PATIENCE {
                 continue;
@@ -291,17 +292,17 @@ impl Lookup {
             waiting.is_slow = true;
             if let Some(candidate) = self.candidates.silent(waiting.key, waiting.again) {
                 self.steps.push(Step::Silent { node: candidate.node() });
-                // It is the only way in, perhaps, and one datagram in a hundred is lost.
-                if nobody && candidate.id.is_none() && candidate.tries < MAX_TRIES {
+                // This host may be the only way in, and one datagram in a hundred is lost.
+                if nobody_answered && candidate.id.is_none() && candidate.tries < MAX_TRIES {
                     candidate.state = State::New;
                 }
             }
         }
-        // Last: a computer that has slept for an hour still finds its questions silent.
+        // Last, so that a node is noted as silent even if this computer has slept for an hour.
         self.waiting.retain(|waiting| age(waiting) < TOO_LATE);
     }
 
-    /// Returns when time will change something, if nothing comes until then.
+    /// Returns when the next query will be slow or too late, unless it is answered before that.
     pub fn due(&self) -> Option<Instant> {
         let end =
             |waiting: &Waiting| waiting.since + if waiting.is_slow { TOO_LATE } else { PATIENCE };
@@ -332,8 +333,8 @@ impl Lookup {
         self.candidates.closest().filter_map(Candidate::neighbor).collect()
     }
 
-    /// Returns the nodes that an announce should go to: those, and some more if their ids are in
-    /// doubt.
+    /// Returns the nodes that an announce should go to: the closest, and some more if the ids of
+    /// those are in doubt.
     pub fn keepers(&self) -> Vec<Neighbor> {
         self.candidates.keepers().filter_map(Candidate::neighbor).collect()
     }

@@ -2,7 +2,7 @@
 //!
 //! Anyone can send us a datagram in another's name. An answer counts only if it has the two random
 //! bytes of a query and comes from the address that was asked. Whoever does not see our queries has
-//! to guess one of 65,536 numbers, for each node again.
+//! to guess one of 65,536 numbers, and again for each node.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
@@ -34,7 +34,7 @@ pub trait Datagrams: Send {
     /// its sender; `None` if none comes within this time.
     ///
     /// # Errors
-    /// If the socket is of no more use.
+    /// If the socket can no longer receive.
     fn receive(&self, time: Duration, buffer: &mut [u8])
     -> io::Result<Option<(usize, SocketAddr)>>;
 }
@@ -50,7 +50,7 @@ impl Datagrams for UdpSocket {
         buffer: &mut [u8],
     ) -> io::Result<Option<(usize, SocketAddr)>> {
         match receive_within(self, time, buffer) {
-            // Windows reports here that an earlier datagram found nobody. It may have been any.
+            // Windows reports here that an earlier datagram reached nobody, and not which one.
             Err(error)
                 if matches!(
                     error.kind(),
@@ -79,7 +79,8 @@ pub fn open(is_ipv4: bool) -> Result<Box<dyn Datagrams>, LookupError> {
 pub struct Asker {
     socket: Box<dyn Datagrams>,
     id: NodeId,
-    /// The numbers of the queries that wait for an answer, by the transaction and the address.
+    /// The numbers of the queries that wait for an answer, by the transaction and the address. Each
+    /// lookup and each ping begins with none: it counts its queries from 0 again.
     waiting: HashMap<([u8; 2], IpAddr, u16), usize>,
 }
 
@@ -114,7 +115,7 @@ impl Asker {
     /// | the system cannot send | waits all the same; it is an error only if nobody answers |
     ///
     /// # Errors
-    /// If the lookup knows nobody, if nobody answers, or if the socket is of no more use.
+    /// If the lookup knows nobody, if nobody answers, or if the socket can no longer receive.
     pub fn run(
         &mut self,
         lookup: &mut Lookup,
@@ -122,6 +123,7 @@ impl Asker {
         mut tell: impl FnMut(Step),
     ) -> Result<(), LookupError> {
         let (mut buffer, mut unsent) = (vec![0; LARGEST_DATAGRAM], None);
+        self.waiting.clear();
         loop {
             let now = Instant::now();
             while let Some(ask) = lookup.next(now) {
@@ -155,6 +157,7 @@ impl Asker {
     /// If it does not answer by the deadline, or refuses.
     pub fn ping(&mut self, address: SocketAddr, deadline: Instant) -> Result<Pong, LookupError> {
         let mut buffer = vec![0; LARGEST_DATAGRAM];
+        self.waiting.clear();
         let (mut times, mut due) = (Vec::new(), Instant::now());
         loop {
             let now = Instant::now();
@@ -191,8 +194,8 @@ impl Asker {
 
     /// Sends a query under a transaction that no other query to this address has.
     fn send(&mut self, query: Query, to: SocketAddr, number: usize) -> io::Result<()> {
-        // Two bytes as in most clients: an answer that repeats four takes two bytes of a node's
-        // room for peers.
+        // Two bytes, as in most clients: the answer repeats them, and longer ones would take room
+        // from its peers.
         let mut transaction = rand::random();
         while self.waiting.contains_key(&(transaction, to.ip(), to.port())) {
             transaction = rand::random();
@@ -225,9 +228,9 @@ impl Asker {
 /// Returns the addresses of a `HOST:PORT`, at least one, by a deadline.
 ///
 /// # Errors
-/// If it is none, leads nowhere, or is not looked up in time.
+/// If it is not a `HOST:PORT`, has no address, or is not looked up in time.
 pub fn resolve(lookups: &Lookups, named: &str, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
-    // With a scope, as in [fe80::1%2]:6881, it is more than an IP address.
+    // Parsed as a whole: in [fe80::1%2]:6881 there is also a scope, which is no part of an IP.
     if let Ok(address) = named.parse() {
         return Ok(vec![address]);
     }

@@ -5,9 +5,9 @@
 //! | a node | what it is for | what stops it |
 //! |---|---|---|
 //! | invents nodes next to the target | the lookup waits for them, a second each | one is asked first; if that is silent, the others are asked last |
-//! | names a thousand nodes | memory, and queries to a victim | 16 of an answer are read, 64 are kept |
+//! | names a thousand nodes | memory, and queries to a victim | 16 of an answer are taken, and 64 wait |
 //! | names one computer under many ids | many votes for one computer | a computer that has answered is not asked again |
-//! | names an honest node under a wrong id | the honest node is dropped | only that name is; three names a computer |
+//! | names an honest node under a wrong id | the honest node is dropped | only that name is dropped; a computer may have three |
 //! | names a router, or a port of a service | our datagrams knock there | [`refusal`], as for peers (stage 3) |
 //! | answers with an id near the target | it becomes one of the eight | the id must be the one that it was named by |
 //!
@@ -39,12 +39,12 @@ const MAX_NAMES: usize = 3;
 /// How much a name is in doubt. The more, the later it is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Doubt {
-    /// Several nodes have named it. Or of the other names that its only namer gave, one has
-    /// answered, or none was asked.
+    /// Several nodes have named it, or we knew it ourselves. Or only one node has named it, and of
+    /// the other names by that node one has answered, or none was asked.
     None,
-    /// Another name by the same namer has been asked, and has not answered yet.
+    /// Another name by the same node has been asked, and has not answered yet.
     Open,
-    /// No other name by the same namer has answered, and one has been silent.
+    /// No other name by the same node has answered, and one has been silent.
     Grave,
 }
 
@@ -225,7 +225,7 @@ impl Candidates {
         self.names_of(address).any(|known| known.state == State::Answered)
     }
 
-    /// Whether no other name of its computer may be the right one.
+    /// Whether no name of its computer has answered, or was asked just now.
     fn is_free(&self, candidate: &Candidate) -> bool {
         let is_taken = |known: &Candidate| matches!(known.state, State::Asked | State::Answered);
         !self.names_of(candidate.address).any(is_taken)
@@ -269,9 +269,10 @@ impl Candidates {
     /// Returns the nodes that an announce should go to, the nearest first: the eight, and if the
     /// ids of some do not fit their addresses (BEP 42), the next that fit, until eight do.
     ///
-    /// Whoever chooses its id can be the eight, and keep what we say from everybody; but not from
-    /// those behind it, whose ids are a matter of luck. To leave out the ids that do not fit would
-    /// be too much. Many honest nodes have one, and most programs look for us there.
+    /// Liars that choose their ids can be all of the eight, and then nobody hears of our announce.
+    /// They cannot be the nodes behind these, whose ids are a matter of luck. To leave out the ids
+    /// that do not fit would go too far: many honest nodes have one, and most programs look for us
+    /// there.
     pub fn keepers(&self) -> impl Iterator<Item = &Candidate> {
         let answered = self.known.iter().filter(|known| known.state == State::Answered);
         let mut fitting = 0;
@@ -313,7 +314,7 @@ impl Candidates {
         Some(candidate)
     }
 
-    /// Notes that a node has answered, and returns it. A host gets its id and its place by that.
+    /// Notes that a node has answered, and returns it. This is how a host gets its id and its place.
     pub fn answered(
         &mut self,
         key: (Option<NodeId>, SocketAddr),

@@ -9,7 +9,7 @@
 //!     r: an answer, in r
 //!     e: a refusal, in e: a list of a number and a text
 //! ro  1: the sender only asks; do not keep it, it does not answer (BEP 43)
-//! ip  in an answer: the address at which the question arrived (BEP 42)
+//! ip  in an answer: the address that the question came from (BEP 42)
 //! v   the sender's program, two letters and two numbers
 //! ```
 //! A node that answers puts *compact* nodes into `nodes`: 20 bytes of id, 4 of IP, 2 of port,
@@ -17,7 +17,7 @@
 //! each, a string of its own in the list `values`.
 //!
 //! Everything here comes from strangers. What is missing or wrong costs as little as possible: a
-//! broken node is passed over, and a packet is broken only if nobody could say what it is.
+//! broken node is passed over, and a packet is refused only if it could not be answered or used.
 
 pub(crate) mod reading;
 mod writing;
@@ -38,7 +38,8 @@ pub const VERSION: &[u8] = b"PM\x00\x01";
 pub const LARGEST_PACKET: usize = 1024;
 /// The most nodes of a family that are read from one answer. Eight are usual.
 pub const MAX_NODES: usize = 32;
-/// The most peers that are read from one answer. A datagram has no room for many more.
+/// The most peers that are read from one answer. A datagram that arrives in one part has room for
+/// 180.
 pub const MAX_VALUES: usize = 500;
 /// The longest transaction id that is repeated, and the longest token that is kept, in bytes.
 pub const MAX_ECHOED: usize = 64;
@@ -66,7 +67,7 @@ pub struct Packet {
     pub version: Option<Vec<u8>>,
     /// Whether the sender only asks, and answers nobody (BEP 43).
     pub read_only: bool,
-    /// In an answer, the address at which the question arrived: how the other side sees us.
+    /// In an answer, the address that the question came from: how the other side sees us.
     pub seen_as: Option<SocketAddr>,
 }
 
@@ -170,8 +171,9 @@ pub struct Response {
     pub id: NodeId,
     /// Nodes that it knows, of both families.
     pub nodes: Vec<Contact>,
-    /// The families that were asked for. Written, each has its key even if it has no node: an
-    /// answer to `find_node` must not lack it (BEP 5). Read, it says nothing.
+    /// The families that were asked for. In an answer of ours, each of them has its key even
+    /// without a node: an answer to `find_node` must not lack it (BEP 5). In one that we read, none
+    /// is set.
     pub asked: Want,
     /// Peers of the torrent.
     pub values: Vec<SocketAddr>,
@@ -245,7 +247,7 @@ pub fn compact_node(node: Contact) -> Vec<u8> {
 /// Returns a program as text: `LT 2.17` for `LT` and the bytes 2 and 17. Safe to print.
 pub fn program(version: &[u8]) -> String {
     match version {
-        [first, second, major, minor] if [first, second].iter().all(|it| it.is_ascii_graphic()) => {
+        [first, second, major, minor] if first.is_ascii_graphic() && second.is_ascii_graphic() => {
             format!("{}{} {major}.{minor}", char::from(*first), char::from(*second))
         }
         other => excerpt(other),

@@ -23,7 +23,7 @@ use crate::s03_tracker::reach::Reach;
 pub const ID_BITS: u32 = 160;
 
 /// Which bits of an IPv4 address an id is tied to. The farther to the front, the fewer: the larger
-/// a network, the cheaper each of its addresses, so there several count as one (BEP 42).
+/// a network, the cheaper each of its addresses, so several of them count as one (BEP 42).
 const MASK_V4: u32 = 0x03_0f_3f_ff;
 /// The same for the first half of an IPv6 address. The second half is the user's own to choose.
 const MASK_V6: u64 = 0x01_03_07_0f_1f_3f_7f_ff;
@@ -49,8 +49,8 @@ impl NodeId {
         Distance(xor)
     }
 
-    /// Returns the id with one bit flipped: the one that makes the distance between both this many
-    /// bits long. 0 bits are no distance, so nothing is flipped.
+    /// Returns this id with one bit flipped, so that the two are this many bits apart. With 0,
+    /// nothing is flipped.
     pub fn flipped(self, bits: u32) -> NodeId {
         let mut id = self;
         let place = ID_BITS.saturating_sub(bits);
@@ -60,12 +60,12 @@ impl NodeId {
         id
     }
 
-    /// Returns the id that a node at this address should have (BEP 42). `random` is where the bits
-    /// come from that the address does not decide.
+    /// Returns an id that a node at this address may have (BEP 42). The bits that the address does
+    /// not decide are those of `random`.
     ///
-    /// With an id of one's own choice one can sit next to any info hash and be the one who is
-    /// asked. Tied to the address, an id is the result of a checksum, and there are only eight for
-    /// each address: to sit next to a given hash one would need a great many addresses.
+    /// A node that chooses its id freely can sit next to any info hash, and be the one that is
+    /// asked. Tied to the address, the first 21 bits are a checksum, and an address has only eight
+    /// of those: to sit next to a given hash takes a great many addresses.
     ///
     /// ```text
     /// byte   0      1      2             3 .. 18    19
@@ -82,7 +82,7 @@ impl NodeId {
     }
 
     /// Whether a node at this address may have this id (BEP 42). On a local network it may have
-    /// any: many computers share one public address there, and strangers cannot come in.
+    /// any: many computers share one public address, and strangers cannot come in.
     pub fn fits(self, ip: IpAddr) -> bool {
         if Reach::of(ip) < Reach::Internet {
             return true;

@@ -1,12 +1,15 @@
 //! Lookups and pings over real sockets on loopback, with nodes that do as a script says.
 
+use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use piecemeal::actors::dht::krpc::at_distance;
 use piecemeal::actors::dht::{Answer, Contact, FakeDht, FakeNode, Id, NodePlan};
 use piecemeal::s02_metainfo::InfoHash;
-use piecemeal::s21_dht_lookup::ask::{Asker, LookupError, open};
+use piecemeal::s21_dht_lookup::ask::{Asker, Datagrams, LookupError, open};
 use piecemeal::s21_dht_lookup::node_id::NodeId;
 use piecemeal::s21_dht_lookup::steps::Step;
 use piecemeal::s21_dht_lookup::{Goal, Lookup};
@@ -261,4 +264,55 @@ fn a_ping_that_is_refused_says_so() {
     let error = asker(true).ping(node.address(), later()).expect_err("it refuses").to_string();
     let expected = "the node refuses, with the error 202: \\u{1b}[2Jbusy";
     assert_value("the error", error, expected, CLAUSE);
+}
+
+/// A node that answers its first question only once a second one has been asked, of any node.
+#[derive(Clone)]
+struct Belated(Arc<Mutex<Vec<(Vec<u8>, SocketAddr)>>>);
+
+impl Datagrams for Belated {
+    fn send(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.0.lock().expect("one thread").push((datagram.to_vec(), to));
+        Ok(())
+    }
+
+    fn receive(
+        &self,
+        time: Duration,
+        buffer: &mut [u8],
+    ) -> io::Result<Option<(usize, SocketAddr)>> {
+        let mut asked = self.0.lock().expect("one thread");
+        if asked.len() < 2 {
+            thread::sleep(time.min(Duration::from_millis(5)));
+            return Ok(None);
+        }
+        let (question, node) = asked.remove(0);
+        let key = question.windows(5).position(|five| five == b"1:t2:").expect("it has a t");
+        let mut answer = b"d1:rd2:id20:mnopqrstuvwxyz123456e1:t2:??1:y1:re".to_vec();
+        let place = answer.len() - 9;
+        answer[place..place + 2].copy_from_slice(&question[key + 5..key + 7]);
+        buffer[..answer.len()].copy_from_slice(&answer);
+        Ok(Some((answer.len(), node)))
+    }
+}
+
+#[test]
+fn an_answer_to_an_earlier_lookup_is_none_to_the_next_one() {
+    let belated = Belated(Arc::default());
+    let id = NodeId(*b"abcdefghij0123456789");
+    let mut asker = Asker::new(Box::new(belated.clone()), id);
+    let mut look_up = |from, time| {
+        let mut lookup = Lookup::new(Goal::Peers(InfoHash(HASH)), id, true);
+        lookup.start_from_host(from);
+        let ended = asker.run(&mut lookup, Instant::now() + time, drop);
+        (ended.map_err(|error| error.to_string()), lookup.closest())
+    };
+    let nobody = (Err("no answer: 1 DHT node asked".to_owned()), Vec::new());
+    assert_eq!(look_up(peer(1), Duration::ZERO), nobody, "its answer comes later");
+    assert_eq!(
+        look_up(peer(2), Duration::from_millis(100)),
+        nobody,
+        "nobody has answered this one"
+    );
+    assert_eq!(belated.0.lock().expect("one thread").len(), 1, "the late answer has come");
 }
