@@ -81,7 +81,7 @@ use crate::s04_handshake::origin::Origin;
 use crate::s05_messages::Message;
 use crate::s05_messages::connection::Connection;
 use crate::s07_extension::BoxError;
-use crate::s07_extension::extension::{Extension, Lie, Offer, Reply};
+use crate::s07_extension::extension::{Extension, Offer, PeerLied, Reply};
 use crate::s11_work_queue::explained::Witness;
 use crate::s12_session::host::Torrent;
 use crate::s15_swarm::Plan;
@@ -106,7 +106,7 @@ pub struct Hashes {
 }
 
 impl Hashes {
-    /// Begins for a torrent of which one function returns the info dictionary, and another the
+    /// Begins with two functions: one returns the info dictionary of the torrent, the other its
     /// content, as soon as each is known. Without an upload limit.
     pub fn new(
         info: impl Fn() -> Option<Arc<Info>> + Send + Sync + 'static,
@@ -132,7 +132,7 @@ impl Hashes {
         })
     }
 
-    /// The torrent is that of a download.
+    /// Begins for a download, which the watch shows.
     fn of(watch: &Arc<Watch>) -> Arc<Hashes> {
         let [knows, has, limits] = [(); 3].map(|()| Arc::clone(watch));
         Hashes::limited(move || knows.info(), move || has.torrent(), move || limits.upload_limit())
@@ -213,7 +213,7 @@ pub struct HashOffer(pub Arc<Hashes>);
 impl Offer for HashOffer {
     /// Each part counts once, and only a right one. So a peer cannot hold us up with it for long.
     fn progress(&self) -> u64 {
-        self.0.lock().as_ref().map_or(0, MissingLayers::come)
+        self.0.lock().as_ref().map_or(0, MissingLayers::received)
     }
 
     fn open(&self, peer: &Connection) -> Option<Box<dyn Extension>> {
@@ -245,8 +245,8 @@ impl HashTransfer {
         HashTransfer { hashes, name, origin, owed, allowance: None, witness: None }
     }
 
-    /// The same, and the peer has this IP: what it may ask for is shared by all from there, and
-    /// whoever comes from there goes last after one that has left without an answer.
+    /// Does the same for a peer at this IP. All peers there share what they may ask for. And once
+    /// one of them has left without an answer, all of them are asked last.
     pub fn at(mut self, ip: IpAddr) -> HashTransfer {
         self.origin = Origin::of(ip);
         self.owed = Owed::at(self.origin);
@@ -279,9 +279,9 @@ impl HashTransfer {
         }
     }
 
-    /// Answers a request with hashes or a reject. It may wait for a piece to be hashed, for this
-    /// peer or for another one. That holds up what this peer says, but neither the blocks that it
-    /// gets, which a thread of their own sends, nor anybody else.
+    /// Answers a request with hashes or a reject. It may wait until a piece is hashed, for this
+    /// peer or for another one. Meanwhile nothing more is read from this peer. Its blocks go on
+    /// coming, from a thread of their own, and nobody else is held up.
     fn answer(&mut self, request: HashRequest, now: Instant) -> HashMessage {
         let given = self.hashes.trees().filter(|trees| trees.info_hash() == self.name);
         let given = given.and_then(|trees| {
@@ -367,7 +367,7 @@ impl Extension for HashTransfer {
         self.hear(message, Instant::now(), reply).map_err(|error| match error {
             // For the swarm: the download ends, and no peer is to blame.
             HashTransferError::Torrent(error) => BoxError::from(MetainfoError::from(error)),
-            error @ HashTransferError::Proof(_) => Lie(error.into()).into(),
+            error @ HashTransferError::Proof(_) => PeerLied(error.into()).into(),
             error => error.into(),
         })?;
         Ok(true)

@@ -9,7 +9,7 @@ use super::exit_codes::{LOCAL, USAGE};
 use super::failure::{Failure, at_the_disk};
 use super::lookup_map::escaped;
 use super::output_file::make;
-use super::tree_view::{FileTree, Node, Shown};
+use super::tree_view::{Node, Shown, WholeTree};
 
 /// The most ends of branches that fit into a drawing that anybody looks at.
 const MOST: usize = 128;
@@ -23,7 +23,7 @@ const TOP: f64 = 84.0;
 const BOX: (f64, f64) = (70.0, 22.0);
 
 /// Draws a tree into a file.
-pub fn draw(path: &Path, tree: &FileTree, which: Shown) -> Result<(), Failure> {
+pub fn draw(path: &Path, tree: &WholeTree, which: Shown) -> Result<(), Failure> {
     let nodes: Vec<Node> = tree.nodes(which).take(2 * MOST).collect();
     if nodes.len() >= 2 * MOST {
         let what = format!("a drawing has room for {MOST} leaves, and this tree has more");
@@ -40,7 +40,7 @@ pub fn draw(path: &Path, tree: &FileTree, which: Shown) -> Result<(), Failure> {
 
 /// Returns where the middle of each node is: the ends of branches in a row from the left, and each
 /// other node between the two below it.
-fn places(tree: &FileTree, nodes: &[Node]) -> HashMap<(u32, u64), (f64, f64)> {
+fn places(tree: &WholeTree, nodes: &[Node]) -> HashMap<(u32, u64), (f64, f64)> {
     let mut places = HashMap::new();
     let mut ends = nodes.iter().filter(|node| !node.is_open).count() as f64;
     // Backwards: those below a node come after it.
@@ -60,7 +60,7 @@ fn places(tree: &FileTree, nodes: &[Node]) -> HashMap<(u32, u64), (f64, f64)> {
 }
 
 /// Draws the tree, for a light and a dark page.
-fn svg(tree: &FileTree, nodes: &[Node]) -> String {
+fn svg(tree: &WholeTree, nodes: &[Node]) -> String {
     let places = places(tree, nodes);
     let ends = nodes.iter().filter(|node| !node.is_open).count();
     // The legend takes five columns.
@@ -114,7 +114,7 @@ const STYLE: &str = "<style>\n\
     </style>\n";
 
 /// Returns the kind of a node, which is its class in the drawing.
-fn kind(tree: &FileTree, node: &Node) -> &'static str {
+fn kind(tree: &WholeTree, node: &Node) -> &'static str {
     match node.height {
         _ if tree.is_padding(node) => "padding",
         height if height == tree.height() => "root",
@@ -125,7 +125,7 @@ fn kind(tree: &FileTree, node: &Node) -> &'static str {
 }
 
 /// Writes a hash, what it is of, and all of its digits as its hint.
-fn write_node(out: &mut String, tree: &FileTree, node: &Node, (x, y): (f64, f64)) {
+fn write_node(out: &mut String, tree: &WholeTree, node: &Node, (x, y): (f64, f64)) {
     let (hash, label, kind) = (node.hash.to_string(), tree.label(node), kind(tree, node));
     let start = hash.get(..8).unwrap_or_default();
     let (left, top) = (x - BOX.0 / 2.0, y - BOX.1 / 2.0);

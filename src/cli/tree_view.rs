@@ -46,7 +46,7 @@ pub enum Shown {
 }
 
 /// The tree of one file.
-pub struct FileTree<'f> {
+pub struct WholeTree<'f> {
     file: &'f str,
     length: u64,
     piece_length: u64,
@@ -77,9 +77,9 @@ pub fn rootless(error: CreateError) -> Failure {
     failure.help("an empty file has no block, and so no root: choose another file").see("23-v2")
 }
 
-impl<'f> FileTree<'f> {
+impl<'f> WholeTree<'f> {
     /// The tree over these leaves, one for each block of a file.
-    pub fn new(file: &'f str, length: u64, piece_length: u64, leaves: Vec<Hash>) -> FileTree<'f> {
+    pub fn new(file: &'f str, length: u64, piece_length: u64, leaves: Vec<Hash>) -> WholeTree<'f> {
         let mut levels = vec![leaves];
         for height in 0..height_of(length) {
             let below = levels.last().map(Vec::as_slice).unwrap_or_default();
@@ -90,7 +90,7 @@ impl<'f> FileTree<'f> {
             let parents = parents.collect();
             levels.push(parents);
         }
-        FileTree { file, length, piece_length, levels }
+        WholeTree { file, length, piece_length, levels }
     }
 
     /// The number of steps from a leaf to the root.
@@ -255,7 +255,7 @@ impl<'f> FileTree<'f> {
 
 /// A tree as JSON, for programs.
 struct Described<'t> {
-    tree: &'t FileTree<'t>,
+    tree: &'t WholeTree<'t>,
     which: Shown,
 }
 

@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::interrupt::interrupt;
 use crate::cli::screen::progress::Progress;
 use crate::cli::tree_picture::draw;
-use crate::cli::tree_view::{FileTree, TreeOptions, rootless};
+use crate::cli::tree_view::{TreeOptions, WholeTree, rootless};
 use crate::cli::{Answer, Options};
 
 /// Draw the tree of a file's hashes, as a version 2 torrent has it (stage 23)
@@ -38,7 +38,7 @@ impl Args {
         let leaves = leaves(&content, &*interrupt()?, &|bytes| drop(progress.set(bytes)))?;
         progress.clear();
         let piece_length = self.what.piece_length.unwrap_or(piece_length_for(content.length));
-        let tree = FileTree::new(&shown, content.length, piece_length, leaves);
+        let tree = WholeTree::new(&shown, content.length, piece_length, leaves);
         let which = tree.choose(&self.what)?;
         self.svg.iter().try_for_each(|path| draw(path, &tree, which))?;
         tree.print(which, self.what.whole, options)

@@ -65,11 +65,11 @@ pub trait Extension: Send {
     fn tick(&mut self, _now: Instant, _reply: &mut Reply) {}
 }
 
-/// Why an extension ends a connection, if what the peer has sent is proved to be wrong. A slip
+/// An extension ends the connection because what the peer has sent is proved to be wrong. A slip
 /// can happen to an honest peer, and this cannot; so it is told apart by its type.
 #[derive(Debug, Error)]
 #[error("{0}")]
-pub struct Lie(pub BoxError);
+pub struct PeerLied(pub BoxError);
 
 /// What an extension wants done.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -17,10 +17,10 @@ use crate::s05_messages::BLOCK_LENGTH;
 use crate::s10_storage::Store;
 
 /// A peer that can be asked for the hashes of a piece's blocks. As long as there is one, a wrong
-/// piece that several peers brought is held back for a moment ([`HOLD`]). Dropped when the peer
-/// leaves, or refuses.
+/// piece that several peers brought is held back for a moment ([`BLOCK_HASH_TIMEOUT`]). Dropped
+/// when the peer leaves, or refuses.
 ///
-/// [`HOLD`]: super::board::explained::HOLD
+/// [`BLOCK_HASH_TIMEOUT`]: super::board::explained::BLOCK_HASH_TIMEOUT
 pub struct Witness(Arc<WorkQueue>);
 
 impl Witness {

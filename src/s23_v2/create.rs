@@ -68,8 +68,8 @@ pub fn torrent(
     let aligned = Aligned::new(content, version, draft)?;
     // For each piece its SHA-1, if there is one, and its SHA-256.
     let width = version.sha1_width() + size_of::<Hash>();
-    // With any hashes at first: what is wrong with names and lengths shows before hours of work.
-    // No two are the same: that would be the same file twice, in two lengths.
+    // First with invented hashes: what is wrong with names and lengths shows before hours of work.
+    // No two of them are the same, or two files of different lengths would have one root.
     let mut any = vec![0xff; aligned.count as usize * width];
     for (hash, piece) in any.chunks_exact_mut(width).zip(0u32..) {
         hash.iter_mut().rev().zip(piece.to_be_bytes()).for_each(|(byte, digit)| *byte = digit);

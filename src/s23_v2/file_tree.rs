@@ -58,10 +58,10 @@ pub(super) fn read<'a>(
     })?;
     let mut walk = Walk { found: Vec::new(), path: Vec::new(), pieces: 0, piece_length, notes };
     walk.folder(tree)?;
-    match walk.found.is_empty() {
-        true => Err(broken("info.file tree", "a tree with at least one file".to_owned(), "empty")),
-        false => Ok(walk.found),
+    if walk.found.is_empty() {
+        return Err(broken("info.file tree", "a tree with at least one file".to_owned(), "empty"));
     }
+    Ok(walk.found)
 }
 
 /// A walk through the tree, from the first name to the last.
@@ -121,13 +121,12 @@ impl<'a> Walk<'a, '_> {
         let at = self.at();
         let attr = self.notes.read_inside(file, &at, "attr", "a byte string", Value::bytes);
         let is_link = attr.is_some_and(|attr| attr.contains(&b'l')) && file.get("length").is_none();
-        let length = match is_link {
-            true => 0, // BEP 47: a symbolic link, which is not made
-            false => need(file, &at, "length", "an integer, 0 or more", Value::unsigned)?,
-        };
-        if is_link {
+        let length = if is_link {
             self.notes.add(|| format!("{at} is a symbolic link, which is not made: it is a file"));
-        }
+            0 // BEP 47
+        } else {
+            need(file, &at, "length", "an integer, 0 or more", Value::unsigned)?
+        };
         // Counted before anything is made of it: a length is a claim, and a torrent of a few bytes
         // can claim a million terabytes.
         self.pieces = self.pieces.saturating_add(length.div_ceil(self.piece_length.into()));
@@ -154,7 +153,7 @@ impl<'a> Walk<'a, '_> {
     }
 }
 
-/// Reads a file's root. One of zeros would be the hash of nothing: nobody knows content with that.
+/// Reads a file's root. Zeros stand for no block, and nobody knows content that has this hash.
 fn root(file: &Value, at: &str) -> Result<Hash, MetainfoError> {
     let expected = "32 bytes, not all of them 0";
     let bytes = need(file, at, "pieces root", expected, Value::bytes)?;

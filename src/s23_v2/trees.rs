@@ -99,8 +99,8 @@ impl Trees {
         let file = |position: &u32| files.get(*position as usize);
         by_root.sort_by_key(|position| file(position).map(|file| file.root));
         // A root stands for one content. With two lengths no peer could bring both files, and the
-        // honest ones would be blamed for it. (A file of 64 bytes can be made that is two hashes
-        // below another file's root. Nobody has it by accident.)
+        // honest ones would be blamed for it. (A file of 64 bytes that are the two hashes below
+        // another file's root has the same root. Nobody has one by accident.)
         let neighbors = by_root.iter().zip(by_root.iter().skip(1));
         for (one, other) in neighbors.filter_map(|(one, other)| file(one).zip(file(other))) {
             if one.root == other.root && one.length != other.length {
@@ -127,7 +127,7 @@ impl Trees {
         height_of(self.piece_length.into())
     }
 
-    /// The height of the tree above the bytes of this piece: that of the piece layer, or of the
+    /// The height of the tree above one piece of this file: that of the piece layer, or of the
     /// whole file if it is no longer than a piece.
     pub fn height_at(&self, file: &FileTree) -> u32 {
         if file.pieces == 1 { height_of(file.length) } else { self.piece_height() }

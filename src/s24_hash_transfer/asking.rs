@@ -1,8 +1,8 @@
 //! What one peer owes us: hashes that we have asked it for.
 //!
 //! Nobody can hurry a peer. If it is silent, or refuses, it loses nothing but the questions that we
-//! would have asked it: the parts come around to another one ([`MissingLayers`]). Only if it leaves
-//! with them, or lies, it goes last from then on.
+//! would have asked it: the parts come around to another one ([`MissingLayers`]). A peer that
+//! leaves with them, or lies, goes last from then on.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ use crate::s04_handshake::origin::Origin;
 const MAX_OWED: u32 = 4 * super::layers::MAX_LENGTH;
 /// The answers that it may owe us. A torrent of many small files has small layers.
 const MAX_REQUESTS: usize = 32;
-/// How long a peer is left alone that has refused once. Twice as long the next time, up to
-/// [`MAX_DOUBLED`] times: it may still be fetching the same hashes itself.
+/// How long a peer that has refused is left alone: it may still be fetching the same hashes itself.
+/// Twice as long each further time, up to [`MAX_DOUBLED`] times.
 const REST: Duration = Duration::from_secs(2);
 const MAX_DOUBLED: u32 = 5;
 
@@ -91,10 +91,10 @@ impl Owed {
         position.map(|position| self.requests.swap_remove(position)).is_some()
     }
 
-    /// The peer leaves: what it owes, others are asked for at once. It goes last if it comes back,
-    /// unless it owes nothing that is of use.
+    /// The peer leaves. What it owes may be asked of others at once. It goes last if it comes back,
+    /// unless all that it owes has come from others.
     pub fn leave(&self, missing: &mut MissingLayers) {
-        // Others may have given all of it meanwhile. Then it has done no harm.
+        // Each must be put back, so this must not end at the first that is still missing.
         let put_back = |request| missing.put_back(request);
         if self.requests.iter().map(put_back).fold(false, |any, one| any | one) {
             missing.note(self.origin, true);

@@ -1,6 +1,6 @@
 //! How much all strangers together may cost us in a time.
 //!
-//! What one connection may have is no limit: whoever hangs up and dials again has a new one. So
+//! A limit for each connection would be none: whoever hangs up and dials again has a new one. So
 //! there is one budget for all peers of a torrent. It is a bucket of bytes that fills up as time
 //! passes, and each answer takes from it. If there is too little, the answer is a reject.
 //!

@@ -30,7 +30,7 @@ use super::layers::MAX_LENGTH;
 use super::message::HashRequest;
 use super::proof::{Impossible, possible};
 use super::subtree::{Subtree, answer_with};
-use super::upper::{Tops, Upper};
+use super::upper::{TopLayers, UpperLayers};
 use crate::s02_metainfo::Info;
 use crate::s04_handshake::origin::Origin;
 use crate::s10_storage::Store;
@@ -89,7 +89,7 @@ pub struct Asker {
 /// ask at once: less than 400 bytes for each 512 pieces, and the blocks of one piece.
 pub struct Giver {
     /// The hashes far above the piece layer.
-    tops: Tops,
+    tops: TopLayers,
     /// The hashes of the piece that was asked about last: 64 bytes a block. The lock is held while
     /// a piece is read and hashed, so that it is one at a time, however many ask. Whoever waits is
     /// a session that answers hash requests; blocks are sent by a thread of their own.
@@ -103,7 +103,7 @@ pub struct Giver {
 impl Default for Giver {
     fn default() -> Giver {
         Giver {
-            tops: Tops::default(),
+            tops: TopLayers::default(),
             lower: Mutex::default(),
             hashed: Mutex::new(Budget::new(HASHED, MAX_HASHED)),
             sent: Mutex::default(),
@@ -132,13 +132,15 @@ impl Giver {
         }
         let count = u64::from(request.length) + u64::from(request.uncles());
         let left = allowance.0.checked_sub(count).ok_or(Refused::Enough)?;
-        // It may be missing: we may be fetching it ourselves. The hashes of a piece's blocks can be
-        // proved up to the piece without it.
-        let upper = Upper::of(file, trees, &self.tops);
-        let piece = match request.base_layer < trees.height_at(file) {
-            true => Some(Piece::of(request, trees, torrent)?),
-            false if upper.is_none() => return Err(Refused::UnknownLayer),
-            false => None,
+        // `None` while we are fetching the piece layer ourselves. The hashes of a piece's blocks
+        // can be proved up to the piece without it.
+        let upper = UpperLayers::of(file, trees, &self.tops);
+        let piece = if request.base_layer < trees.height_at(file) {
+            Some(Piece::of(request, trees, torrent)?)
+        } else if upper.is_none() {
+            return Err(Refused::UnknownLayer);
+        } else {
+            None
         };
         // Taken before anything is hashed, and after all that costs nothing: what is refused for
         // another reason would be taken from the others.

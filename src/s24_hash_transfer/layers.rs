@@ -11,11 +11,11 @@
 //! ```
 //! A part that does not come is asked for again, and the first right answer counts:
 //!
-//! | who asks for a part that others were asked for | may have it |
+//! | who may be asked for a part after others | when |
 //! |---|---|
 //! | a peer | half a second after the last one; a quarter after the second, and so on |
-//! | a peer, and the part was refused, or its peer has left | at once |
-//! | a peer from where one has left without giving, or lied | after three seconds in any case |
+//! | a peer, if the last one has refused, or left | at once |
+//! | a peer at an IP from which one has left without giving, or lied | after three seconds in any case |
 //!
 //! So nobody keeps a part from the others: neither by silence, which is a second for each part,
 //! however many are silent, nor by hanging up and dialing again.
@@ -84,7 +84,7 @@ pub struct MissingLayers {
     /// What is wanted beside the layers, as it was last set.
     beside: Vec<HashRequest>,
     /// The number of parts of layers that have come.
-    come: u64,
+    received: u64,
     /// Where peers were that left with a part, or lied about one; the latest is at the back.
     failed: VecDeque<Origin>,
 }
@@ -157,8 +157,8 @@ impl MissingLayers {
     }
 
     /// How many parts of layers have come.
-    pub fn come(&self) -> u64 {
-        self.come
+    pub fn received(&self) -> u64 {
+        self.received
     }
 
     /// How many parts are missing.
@@ -166,9 +166,9 @@ impl MissingLayers {
         self.parts.len()
     }
 
-    /// Returns the part that was asked for longest ago, or never, and of which `is_asked` does not
-    /// say that this peer owes it already. `None` if there is none, or if the others that were
-    /// asked for it have had too little time. It counts as asked for from now on.
+    /// Returns the part to ask a peer for next: the one that was asked for longest ago, or never.
+    /// Those that it owes already (`is_asked`) are passed over. `None` if no other is left, or if
+    /// those who were asked have not had enough time. The part counts as asked for from now on.
     ///
     /// `origin` is where the peer is; `None` if it is the only one.
     pub fn next(
@@ -215,8 +215,8 @@ impl MissingLayers {
         part.map(|part| self.parts.push_front(part)).is_some()
     }
 
-    /// Lets peers from there go last, or no longer. A new connection costs a peer nothing, so what
-    /// it did on the last one is not forgotten with that.
+    /// Lets peers from an origin go last, or no longer. A new connection costs a peer nothing, so
+    /// what it did on the last one is remembered.
     pub fn note(&mut self, origin: Option<Origin>, failed: bool) {
         let Some(origin) = origin else { return };
         self.failed.retain(|known| *known != origin);
@@ -240,7 +240,7 @@ impl MissingLayers {
         self.parts.remove(self.position(part)?);
         self.beside.retain(|request| request != part);
         let layer = self.layers.get_mut(&part.root)?;
-        self.come += 1;
+        self.received += 1;
         // Beyond the last piece there is only filler, which is not part of a layer.
         let end = layer.pieces.min(part.index.saturating_add(part.length)) as usize;
         let start = part.index as usize;

@@ -2,9 +2,9 @@
 //!
 //! A file's tree is given from two kinds of these. The upper one has its root, and is kept as long
 //! as the torrent is given, except for the layers that follow from a few others
-//! ([`Upper`](super::upper::Upper)). The lower one is a piece's own, and is made of the piece's
-//! content when somebody asks. All lower ones together would be 64 bytes a block, 4 MiB for each
-//! gigabyte, and hardly anybody ever asks.
+//! ([`UpperLayers`](super::upper::UpperLayers)). The lower one is a piece's own, and is made of the
+//! piece's content when somebody asks. All lower ones together would be 64 bytes a block, 4 MiB for
+//! each gigabyte, and hardly anybody ever asks.
 //!
 //! ```text
 //!                 o             root

@@ -8,7 +8,7 @@
 //! ```text
 //!                       root
 //!                     /      \
-//!                   o          o            kept, for each root: Tops
+//!                   o          o            kept, for each root: TopLayers
 //!                 /   \      /   \
 //!               T       T  T       T        kept: one for each 512 P
 //!              / \     / \
@@ -37,9 +37,9 @@ const PAIR: u64 = 64;
 /// pieces it is as much hashing as for 128 MiB of content, and whoever asks meanwhile needs the
 /// same. A thread for each that asks would take the memory for each as well.
 #[derive(Default)]
-pub struct Tops(Mutex<HashMap<Hash, Arc<Subtree>>>);
+pub struct TopLayers(Mutex<HashMap<Hash, Arc<Subtree>>>);
 
-impl Tops {
+impl TopLayers {
     fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Arc<Subtree>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -56,7 +56,7 @@ impl Tops {
 }
 
 /// The hashes of one file from its piece layer up.
-pub struct Upper<'t> {
+pub struct UpperLayers<'t> {
     /// The piece layer, its height, and the hash in all places after it.
     layer: &'t [Hash],
     base: u32,
@@ -65,9 +65,9 @@ pub struct Upper<'t> {
     tops: Option<Arc<Subtree>>,
 }
 
-impl<'t> Upper<'t> {
+impl<'t> UpperLayers<'t> {
     /// The hashes of a file, if its piece layer is known.
-    pub fn of(file: &'t FileTree, trees: &Trees, kept: &Tops) -> Option<Upper<'t>> {
+    pub fn of(file: &'t FileTree, trees: &Trees, kept: &TopLayers) -> Option<UpperLayers<'t>> {
         let layer = file.layer()?;
         let (base, height) = (trees.height_at(file), height_of(file.length));
         let compute = || {
@@ -77,7 +77,7 @@ impl<'t> Upper<'t> {
         };
         let is_high = height > base + COMPUTED;
         let tops = is_high.then(|| kept.of(file.root, compute));
-        Some(Upper { layer, base, filler: zeros(base), tops })
+        Some(UpperLayers { layer, base, filler: zeros(base), tops })
     }
 
     /// Returns the hash at a place of a layer, both counted in the file. `None` if it is below the

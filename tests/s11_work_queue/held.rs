@@ -9,7 +9,7 @@ use piecemeal::s02_metainfo::piece_check::{PieceCheck, PieceHasher};
 use piecemeal::s10_storage::Store;
 use piecemeal::s11_work_queue::WorkQueue;
 use piecemeal::s11_work_queue::board::Why;
-use piecemeal::s11_work_queue::board::explained::HOLD;
+use piecemeal::s11_work_queue::board::explained::BLOCK_HASH_TIMEOUT;
 use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
 use piecemeal::s11_work_queue::explained::Witness;
 use piecemeal::s11_work_queue::lease::{Lease, Written};
@@ -123,7 +123,7 @@ fn nobody_gets_a_wrong_piece_before_its_wrong_block_is_known_and_then_only_that_
         [("the honest one", &mut honest), ("the liar", &mut liar), ("a newcomer", &mut newcomer)]
     {
         let soon = scene.gets(peer, Duration::ZERO).is_none();
-        let late = scene.gets(peer, HOLD - MOMENT).is_none();
+        let late = scene.gets(peer, BLOCK_HASH_TIMEOUT - MOMENT).is_none();
         assert!(soon && late, "{who} gets the piece while a witness can still tell what is wrong");
         assert!(peer.claim_piece(0).is_none(), "{who} does not get it by its number either");
     }
@@ -144,14 +144,14 @@ fn a_piece_that_nobody_explains_is_fetched_again_after_a_while_by_one_alone() {
     let _witness = Witness::join(&scene.queue);
     let _two = scene.spoil();
     let mut newcomer = seed(&scene.queue, 3);
-    assert!(scene.gets(&mut newcomer, HOLD - MOMENT).is_none());
-    let mut lease = scene.gets(&mut newcomer, HOLD).expect("nobody waits forever");
+    assert!(scene.gets(&mut newcomer, BLOCK_HASH_TIMEOUT - MOMENT).is_none());
+    let mut lease = scene.gets(&mut newcomer, BLOCK_HASH_TIMEOUT).expect("nobody waits forever");
     assert_eq!(lease.why(), Why::Spoilt);
     assert_eq!(requests(&mut lease), (0..8).collect::<Vec<_>>(), "all of it");
     // It is explained late. Then only the wrong block is missing of what is on loan.
     scene.queue.explain(scene.piece(0), &scene.hashes(0), scene.store());
     let mut beside = seed(&scene.queue, 4);
-    let mut lease = scene.gets(&mut beside, HOLD).expect("others may help now");
+    let mut lease = scene.gets(&mut beside, BLOCK_HASH_TIMEOUT).expect("others may help now");
     assert_value("the blocks to ask for", &requests(&mut lease)[..], [2], CLAUSE);
 }
 
@@ -246,7 +246,11 @@ fn no_way_leads_to_a_piece_that_is_held() {
     board.lend(&asker(1), 0, now, |_| ());
     board.spoil(0, &[1.into(), 2.into()], Some(Evidence::default()), now);
     for (who, peer) in [("a suspect", 1), ("a newcomer", 3), ("a proved peer", 4)] {
-        for (time, held) in [(now, true), (now + HOLD - MOMENT, true), (now + HOLD, false)] {
+        for (time, held) in [
+            (now, true),
+            (now + BLOCK_HASH_TIMEOUT - MOMENT, true),
+            (now + BLOCK_HASH_TIMEOUT, false),
+        ] {
             let found = board.find(&asker(peer), 0, time, &mut |_| 0);
             let may = found.is_some_and(|piece| !board.holds_back(&asker(peer), piece, time));
             // Others leave it to the proved one at first.

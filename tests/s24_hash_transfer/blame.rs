@@ -11,7 +11,7 @@ use piecemeal::s03_tracker::PeerId;
 use piecemeal::s04_handshake::transport::Dial;
 use piecemeal::s07_extension::extension::{Extension, Reply};
 use piecemeal::s10_storage::Store;
-use piecemeal::s11_work_queue::board::explained::HOLD;
+use piecemeal::s11_work_queue::board::explained::BLOCK_HASH_TIMEOUT;
 use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
 use piecemeal::s11_work_queue::lease::Written;
 use piecemeal::s12_session::host::Torrent;
@@ -312,7 +312,7 @@ fn if_nobody_tells_the_hashes_the_download_goes_on_after_a_while() {
         time.lock().expect("nobody panics with this lock").expect("it came to that")
     };
     let pause = at(&scene.again).saturating_duration_since(at(&scene.sent));
-    assert!(pause >= HOLD, "a block was asked for again after {pause:?}");
+    assert!(pause >= BLOCK_HASH_TIMEOUT, "a block was asked for again after {pause:?}");
 }
 
 /// A torrent of one piece, which two peers have spoilt; what its sessions share; its newcomer.

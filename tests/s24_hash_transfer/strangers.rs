@@ -21,7 +21,7 @@ use piecemeal::s23_v2::trees;
 use piecemeal::s24_hash_transfer::giving::{Allowance, Asker, Giver};
 use piecemeal::s24_hash_transfer::message::{HashMessage, HashRequest};
 use piecemeal::s24_hash_transfer::subtree::Subtree;
-use piecemeal::s24_hash_transfer::upper::Tops;
+use piecemeal::s24_hash_transfer::upper::TopLayers;
 use piecemeal::s24_hash_transfer::{HashTransfer, Hashes, plug};
 use std::io;
 use std::net::Ipv4Addr;
@@ -106,7 +106,7 @@ fn bytes(peer: &mut HashTransfer, request: HashRequest, now: Instant) -> usize {
 
 #[test]
 fn what_is_kept_of_a_layer_is_computed_by_one_thread_and_once() {
-    let (tops, computed) = (Tops::default(), AtomicUsize::new(0));
+    let (tops, computed) = (TopLayers::default(), AtomicUsize::new(0));
     let together = Barrier::new(8);
     let ask = || {
         together.wait();

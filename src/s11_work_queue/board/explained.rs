@@ -15,7 +15,7 @@ use crate::s11_work_queue::evidence::Evidence;
 
 /// How long a wrong piece waits for the hashes of its blocks. They usually come within a round
 /// trip. If they do not, the piece is fetched again as if there were none.
-pub const HOLD: Duration = Duration::from_secs(2);
+pub const BLOCK_HASH_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most blocks of a piece whose hashes can be asked for at once. A longer piece does not wait.
 const MAX_TOLD: usize = 512;
 
@@ -32,11 +32,11 @@ impl<P: Clone> Board<P> {
         self.generation += u64::from(self.witnesses == 0); // what was held is as if it came back
     }
 
-    /// Returns from when on a piece may be lent that is wrong now.
+    /// Returns from when on a piece that has turned out wrong may be lent again.
     pub(super) fn lent_from(&self, evidence: Option<&Evidence>, now: Instant) -> Instant {
         // Alone, a peer is known to have lied, and there is no block of others to save.
         let is_told = evidence.is_some_and(|evidence| evidence.len() <= MAX_TOLD);
-        if is_told && self.witnesses > 0 { now + HOLD } else { now }
+        if is_told && self.witnesses > 0 { now + BLOCK_HASH_TIMEOUT } else { now }
     }
 
     /// Notes that it is known which blocks of a piece are right, if the piece is on loan again. Any

@@ -62,7 +62,7 @@ impl<P> Board<P> {
 
     /// Whether a peer must leave a waiting piece to others that have proved themselves, or until a
     /// witness has told which blocks are wrong. Both end on their own after a while ([`HOLD_BACK`],
-    /// [`HOLD`](super::explained::HOLD)), so no piece waits forever.
+    /// [`BLOCK_HASH_TIMEOUT`](super::explained::BLOCK_HASH_TIMEOUT)), so no piece waits forever.
     ///
     /// [`HOLD_BACK`]: crate::s11_work_queue::trust::HOLD_BACK
     pub fn holds_back(&self, asker: &Asker, piece: u32, now: Instant) -> bool {

@@ -11,7 +11,7 @@ use crate::s02_metainfo::MetainfoError;
 use crate::s04_handshake::HandshakeError;
 use crate::s04_handshake::descriptors::is_exhausted;
 use crate::s07_extension::ExtensionError;
-use crate::s07_extension::extension::Lie;
+use crate::s07_extension::extension::PeerLied;
 use crate::s11_work_queue::PeerNumber;
 use crate::s12_session::host::SessionEnd;
 use crate::s15_swarm::{Ended, Event, Live, SwarmError};
@@ -175,7 +175,7 @@ impl TorrentLoop<'_> {
 /// of pieces.
 fn is_lie(why: &Ended) -> bool {
     matches!(why, Ended::Session(SessionEnd::Extension(ExtensionError::Extension { error, .. }))
-        if error.is::<Lie>())
+        if error.is::<PeerLied>())
 }
 
 /// Whether a peer has sent us a block.
