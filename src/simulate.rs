@@ -44,8 +44,8 @@ mod peer;
 pub mod plot;
 mod repeat;
 pub mod setup;
-mod showing;
 pub mod strategy;
+mod super_seeding;
 mod swarm;
 mod warning;
 
@@ -79,8 +79,15 @@ pub struct Settings<'s> {
 impl<'s> Settings<'s> {
     /// The experiment's own settings, with seed 0.
     pub fn new(stop: &'s AtomicBool) -> Settings<'s> {
-        let (peers, pieces, repeat, set) = Default::default();
-        Settings { peers, pieces, seed: 0, repeat, set, stop, progress: &|_, _| {} }
+        Settings {
+            peers: None,
+            pieces: None,
+            seed: 0,
+            repeat: None,
+            set: Vec::new(),
+            stop,
+            progress: &|_, _| {},
+        }
     }
 }
 
@@ -123,13 +130,13 @@ struct Table {
 }
 
 /// The most peers, and the most pieces.
-const MOST: u64 = 20_000;
+const MAX_COUNT: u64 = 20_000;
 /// The most pieces that all peers together can have: some minutes, and half a gigabyte.
-const MOST_IN_ALL: u64 = 20_000_000;
+const MAX_IN_ALL: u64 = 20_000_000;
 /// The most connections of a swarm, both ends counted: each takes 150 bytes.
-const MOST_CONNECTIONS: u64 = 4_000_000;
+const MAX_CONNECTIONS: u64 = 4_000_000;
 /// The most runs of a row.
-const MOST_RUNS: u64 = 1000;
+const MAX_RUNS: u64 = 1000;
 
 impl Experiment {
     /// What can be changed with `--set`: the same for all experiments, but for what one compares.
@@ -142,11 +149,11 @@ impl Experiment {
     /// # Errors
     /// If a setting cannot be used.
     pub fn run(&self, settings: &Settings) -> Result<Outcome, SettingsError> {
-        let peers = within("peers", settings.peers.unwrap_or(self.default.0), 1, MOST)?;
-        let pieces = within("pieces", settings.pieces.unwrap_or(self.default.1), 1, MOST)?;
-        let repeat = within("repeat", settings.repeat.unwrap_or(self.default.2), 1, MOST_RUNS)?;
-        if peers * pieces > MOST_IN_ALL {
-            return Err(SettingsError::TooMuch { peers, pieces, most: MOST_IN_ALL });
+        let peers = within("peers", settings.peers.unwrap_or(self.default.0), 1, MAX_COUNT)?;
+        let pieces = within("pieces", settings.pieces.unwrap_or(self.default.1), 1, MAX_COUNT)?;
+        let repeat = within("repeat", settings.repeat.unwrap_or(self.default.2), 1, MAX_RUNS)?;
+        if peers * pieces > MAX_IN_ALL {
+            return Err(SettingsError::TooMuch { peers, pieces, most: MAX_IN_ALL });
         }
         let mut cases = (self.cases)(peers as u32, pieces as u32);
         for (name, value) in &settings.set {
@@ -158,8 +165,8 @@ impl Experiment {
             }
         }
         let connections = cases.iter().map(|case| case.setup.most_connections()).max();
-        if let Some(connections) = connections.filter(|count| *count > MOST_CONNECTIONS) {
-            return Err(SettingsError::TooConnected { connections, most: MOST_CONNECTIONS });
+        if let Some(connections) = connections.filter(|count| *count > MAX_CONNECTIONS) {
+            return Err(SettingsError::TooConnected { connections, most: MAX_CONNECTIONS });
         }
         let last = settings.seed.saturating_add(repeat - 1);
         let seeds: Vec<u64> = (settings.seed..=last).collect();

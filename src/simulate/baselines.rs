@@ -114,7 +114,7 @@ struct Deal {
     paid: bool,
 }
 
-/// Seconds that a count of the last two rounds spans.
+/// The length of two rounds, in seconds: what [`Known::came`] counts came in this time.
 const SPAN: f64 = 20.0;
 /// Rounds in a row with a slot before the price is lowered.
 const GOOD_ROUNDS: u32 = 3;

@@ -13,7 +13,7 @@ const MAX_SAMPLES: usize = 400;
 pub struct Books {
     /// The time from one sample to the next.
     pub step: Micros,
-    /// When something was seen to move last.
+    /// When something last moved, as far as was seen.
     pub last_moved: Micros,
     /// Peers that are here and not done.
     pub leechers: u64,
@@ -31,11 +31,11 @@ pub struct Books {
 
 /// How many copies there are of each piece.
 struct Copies {
-    /// Among those that are here.
+    /// Among the peers that are here.
     here: Vec<u32>,
-    /// The pieces of which a peer has been seen to have a copy that is no seed of the set-up.
+    /// The pieces that some peer has had, seeds of the set-up not counted.
     elsewhere: Bitfield,
-    /// When that was so of all pieces, and what the seeds had given by then, in bytes.
+    /// When these were all pieces, and what the seeds had given by then, in bytes.
     whole: Option<(Micros, f64)>,
 }
 

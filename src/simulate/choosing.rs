@@ -21,6 +21,7 @@ impl Swarm<'_> {
         let length = f64::from(self.setup.piece_length);
         let giver = self.peer(taker).links.get(link).to;
         let Peer { board, loans, .. } = self.peer_mut(taker);
+        // The piece is chosen, so the board need not know which others the giver has.
         let all = PeerPieces::All;
         let asker = Asker { who: giver.into(), pieces: &all, block_time: None, tried: None };
         let lent = board.lend(&asker, piece, instant, |_| loans.begin(piece, length, now));
@@ -41,7 +42,7 @@ impl Swarm<'_> {
         let rule = self.class(taker).piece_rule;
         let our = self.peer_mut(taker).links.get_mut(link);
         let suggested = std::mem::replace(&mut our.suggested, NONE);
-        // The same as `offers`, field by field, because the dice are thrown meanwhile.
+        // The same as `self.offers`, but field by field: the dice are borrowed as well.
         let full = PeerPieces::All;
         let shown = self.peers[giver as usize].extras.shown.as_ref();
         let offers = match shown.and_then(|shown| shown.to.get(back as usize)) {
@@ -59,7 +60,7 @@ impl Swarm<'_> {
             let draw = &mut |below| dice.below(below);
             return (0..board.turns()).find_map(|turn| board.find(&asker, turn, instant, draw));
         }
-        // Half a piece is useless, whatever the rule.
+        // First the pieces that were begun: half a piece is useless, whatever the rule.
         let begun = loans.begun.iter().map(|loan| loans.get(*loan).piece);
         let begun = begun.filter(|piece| offers.has(*piece)).min();
         begun.or_else(|| match rule {
@@ -99,7 +100,7 @@ impl Swarm<'_> {
     /// The end game: a seat at a piece that others are giving.
     fn join(&mut self, taker: u32, link: u32) -> Option<Lent<u32>> {
         let instant = self.instant();
-        // The seats must know how fast their peers are.
+        // What has come so far is counted first: a seat is taken from a slower peer.
         let loans: Vec<u32> = self.peer(taker).loans.active().collect();
         for loan in loans {
             self.settle(taker, loan);

@@ -82,12 +82,13 @@ impl Swarm<'_> {
         self.fill(peer);
     }
 
-    /// Whether a peer has taken so much more than it gave that it gets nothing until it gives.
+    /// Whether the other end of a giver's connection has taken so much more than it gave that it
+    /// gets nothing until it gives.
     pub(super) fn owes(&self, giver: u32, link: u32) -> bool {
         let SlotRule::Blocks(most) = self.class(giver).slot_rule else { return false };
         let our = self.peer(giver).links.get(link);
         let debt = our.went - our.came;
-        // A seed takes nothing, so nobody can pay it.
+        // Not to a seed: it takes nothing, so nobody could pay it back.
         self.peer(giver).done.is_none()
             && debt >= f64::from(most) * f64::from(self.setup.piece_length) - 1.0
     }
@@ -176,7 +177,8 @@ impl Swarm<'_> {
         self.fill(peer);
     }
 
-    /// What a strategy is told, of the peers in this order; the counts of the next round begin.
+    /// Returns the question to a strategy, with its peers in this order, and begins the counts of
+    /// the next round.
     fn question(&mut self, peer: u32, line: &[u32]) -> ChokeQuestion {
         let now = self.clock.now();
         let (class, seeding) = (self.class(peer), self.peer(peer).done.is_some());

@@ -8,8 +8,8 @@ pub struct Dice(u64);
 impl Dice {
     /// Returns the dice of a seed.
     pub fn new(seed: u64) -> Dice {
-        // Neighboring seeds would give sequences that are shifted by one: the first throw of each
-        // is far from the others'.
+        // Neighboring seeds differ in a few bits. Their first throws have nothing in common, so
+        // those are where the dice begin.
         let mut start = Dice(seed ^ 0x5851_F42D_4C95_7F2D);
         Dice(start.throw())
     }
@@ -31,8 +31,8 @@ impl Dice {
         (self.throw() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Returns a time until something that happens once in `mean` on average, whenever it happened
-    /// last.
+    /// Returns a random time with this mean. It is the pause between events that come independently
+    /// of each other, such as arrivals.
     pub fn exponential(&mut self, mean: f64) -> f64 {
         // Not the logarithm of the system: its last bit differs from one to another, and the same
         // seed is to give the same swarm everywhere.

@@ -59,20 +59,20 @@ pub struct Run {
     pub classes: Vec<String>,
     /// What became of each peer, in the order in which they came.
     pub peers: Vec<PeerResult>,
-    /// How long each peer took that has everything, in seconds, in the order of `peers`.
+    /// How long each peer that has everything took, in seconds, in the order of `peers`.
     pub times: Vec<f64>,
     /// The swarm at regular times.
     pub samples: Vec<Sample>,
     /// Bytes that one class gave to another until the first peer was done: `gave[from][to]`. Those
     /// that stay when they are done give to anybody, which would hide who trades with whom.
     pub gave: Vec<Vec<f64>>,
-    /// The same, until the end.
+    /// Bytes that one class gave to another until the end.
     pub gave_in_all: Vec<Vec<f64>>,
     /// Copies of the whole content that the seeds had given when there was a whole copy elsewhere.
     pub seed_copies: Option<f64>,
     /// When the last piece had left the seeds, in seconds.
     pub whole_copy: Option<f64>,
-    /// The share of all peers' upload lines that was used until half of the peers were done.
+    /// The share of their upload lines that the peers used until they were done, seeds not counted.
     pub used: f64,
     /// The share of pieces of which there is a copy at the end.
     pub alive: f64,

@@ -14,7 +14,7 @@ pub enum SlotRule {
     /// The client's: a download trades, a seed gives in turn.
     #[default]
     Client,
-    /// The same, but a download has no slot for luck.
+    /// The client's, but a download has no slot for luck (no optimistic unchoke).
     NoLuck,
     /// As early clients had it: a seed gives to those that take fastest.
     Fastest,
@@ -184,14 +184,14 @@ pub struct Setup {
     pub classes: Vec<Class>,
     /// How they meet.
     pub meeting: Meeting,
-    /// Whether a piece that one peer is giving can also be fetched from others when nothing else is
-    /// left.
+    /// Whether a piece that one peer is giving is also fetched from others, once none is left that
+    /// nobody gives.
     pub end_game: bool,
     /// Whether seeds share evenly what they give, as the client does with `--max-upload`.
     pub scarce: bool,
     /// Whether a seed suggests a piece with each slot (BEP 6), as the client does.
     pub suggests: bool,
-    /// When the run ends if it has not ended before, in seconds.
+    /// When the run ends at the latest, in seconds.
     pub until: Option<f64>,
 }
 

@@ -31,7 +31,7 @@ use crate::s17_seeding::slots::Slots;
 const MAX_EVENTS: u64 = 100_000_000;
 /// A run is given up if nothing moves for this long.
 const PATIENCE: Micros = 900 * SECOND;
-/// How many events there are between two looks at whether the user wants to stop.
+/// After this many events we look again whether the user wants to stop.
 const LOOK: u64 = 1024;
 
 /// A swarm.
@@ -49,7 +49,8 @@ pub struct Swarm<'s> {
     pub(super) listed: Vec<u32>,
     /// Connections (a peer, and its number for it) by which something else may be fetched now.
     pub(super) again: VecDeque<(u32, u32)>,
-    /// Peers whose line is shared by others than before: to give, and to take.
+    /// Peers whose rates have to be computed again: those of what they give, and those of what they
+    /// take.
     pub(super) changed: [Vec<u32>; 2],
     pub(super) books: Books,
     /// How many of each class are still to come.

@@ -4,13 +4,12 @@ use super::knobs::KIB;
 use super::outcome::{Ending, Run};
 use super::repeat::Case;
 use super::setup::Setup;
+use crate::s17_seeding::choking::ROUND;
 
 /// A seed must be this much quicker than the quickest peer, or all wait for its next piece.
 const STRONG: f64 = 2.0;
 /// Fewer rounds than this show nothing of who trades with whom.
 const ROUNDS: f64 = 10.0;
-/// The length of a round, in seconds.
-const ROUND: f64 = 10.0;
 
 /// What can be told before the first run.
 pub(super) fn before(cases: &[Case], about_giving: bool) -> Vec<String> {
@@ -20,9 +19,10 @@ pub(super) fn before(cases: &[Case], about_giving: bool) -> Vec<String> {
     }
     warnings.extend(cases.iter().find_map(weak_seed));
     let mut short = cases.iter().map(|case| (case, shortest(&case.setup)));
-    if let Some((case, time)) = short.find(|(_, time)| *time < ROUNDS * ROUND) {
+    let round = ROUND.as_secs_f64();
+    if let Some((case, time)) = short.find(|(_, time)| *time < ROUNDS * round) {
         warnings.push(format!(
-            "{}: a peer could have everything after {time:.0} s, and slots are dealt out every {ROUND} s: below {ROUNDS} rounds nobody has time to trade",
+            "{}: a peer could have everything after {time:.0} s, and slots are dealt out every {round} s: below {ROUNDS} rounds nobody has time to trade",
             case.label
         ));
     }

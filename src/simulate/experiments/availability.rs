@@ -206,7 +206,7 @@ pub(super) const PIECES: Experiment = Experiment {
     name: "pieces",
     title: "which piece a peer fetches next",
     known: "the time in which the seed alone has some pieces is shortest with rarest first (Legout 2006)",
-    see: "when the first whole copy is out, and how much of their lines the peers use until half of them are done",
+    see: "when the first whole copy is out, and how much of their lines the peers use until they are done",
     default: (200, 200, 1),
     compares: &["seed-rule"],
     about_giving: false,

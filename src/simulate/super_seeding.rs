@@ -10,7 +10,7 @@ use super::swarm::Swarm;
 use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
 
 impl Shown {
-    /// Nothing has been shown of this many pieces.
+    /// Begins with none of this many pieces shown.
     pub fn new(pieces: u32) -> Shown {
         Shown {
             to: Vec::new(),
