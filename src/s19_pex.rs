@@ -28,9 +28,9 @@
 //! | 130 | B, C | B, C, D | D is dropped |
 //!
 //! # Decisions
-//! * **Only what we have seen ourselves is passed on.** A peer is named to others once its handshake
-//!   with us is done, not because somebody named it. So an invented address goes no farther than
-//!   one step.
+//! * **Only what we have seen ourselves is passed on.** A peer is named to others once its
+//!   handshake with us is done, not because somebody named it. So an invented address goes no
+//!   farther than one step.
 //! * **Each peer has a set of the addresses that it was told of.** The next message is the
 //!   difference between that set and the peers that are connected now.
 //! * **The port is the one at which a peer listens,** from its extension handshake (`p`). The one
@@ -73,8 +73,8 @@ pub const INTERVAL: Duration = Duration::from_secs(60);
 /// The time after which we look again, as long as a peer has been told of nobody. An idle session
 /// sleeps for two seconds, so it looks each time that it wakes up.
 const LOOK_SOON: Duration = Duration::from_secs(1);
-/// The same, once it has been told of somebody. A look is a pass over all peers, and each of a
-/// thousand peers takes one.
+/// The time after which we look again, once a peer has been told of somebody. A look is a pass over
+/// all peers, and with a thousand peers there are a thousand looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// How long the source waits at a time. It does nothing in between.
 const LONG: Duration = Duration::from_secs(3600);

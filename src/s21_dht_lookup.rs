@@ -79,7 +79,7 @@ pub const IN_FLIGHT: usize = 4;
 /// The time after which a silent node no longer takes one of those places.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 /// The time after which its answer no longer counts.
-pub const TOO_LATE: Duration = Duration::from_secs(8);
+pub const QUERY_TIMEOUT: Duration = Duration::from_secs(8);
 /// The most queries of one lookup. An honest network needs about 30.
 pub const MAX_QUERIES: usize = 200;
 /// The most peers of one lookup.
@@ -299,13 +299,14 @@ impl Lookup {
             }
         }
         // Last, so that a node is noted as silent even if this computer has slept for an hour.
-        self.waiting.retain(|waiting| age(waiting) < TOO_LATE);
+        self.waiting.retain(|waiting| age(waiting) < QUERY_TIMEOUT);
     }
 
     /// Returns when the next query will be slow or too late, unless it is answered before that.
     pub fn due(&self) -> Option<Instant> {
-        let end =
-            |waiting: &Waiting| waiting.since + if waiting.is_slow { TOO_LATE } else { PATIENCE };
+        let end = |waiting: &Waiting| {
+            waiting.since + if waiting.is_slow { QUERY_TIMEOUT } else { PATIENCE }
+        };
         self.waiting.iter().map(end).min()
     }
 
@@ -340,7 +341,7 @@ impl Lookup {
     }
 
     /// Returns how many nodes have been asked, and how it went.
-    pub fn counts(&self) -> steps::Counts {
+    pub fn counts(&self) -> steps::LookupCounts {
         self.candidates.counts()
     }
 

@@ -41,15 +41,15 @@
 //! # In three sittings
 //! 1. This file, `node_thread`, `asked` and `searches`: a node at work.
 //! 2. `answers`, `table`, `tokens`, `rates`: what it knows and answers. All of it is pure.
-//! 3. `source` and `port` let a download use it, and `ways` get it in. `store`, `filter`, `memory`
-//!    and `own_address` can be skipped at first reading.
+//! 3. `source` and `port` let a download use it, and `bootstrap` gets it in. `store`, `filter`,
+//!    `table_file` and `own_address` can be skipped at first reading.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
 pub mod answers;
 pub mod asked;
+pub mod bootstrap;
 pub mod filter;
-pub mod memory;
 mod node_thread;
 pub mod own_address;
 pub mod port;
@@ -58,8 +58,8 @@ pub mod searches;
 pub mod source;
 pub mod store;
 pub mod table;
+pub mod table_file;
 pub mod tokens;
-pub mod ways;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -71,18 +71,18 @@ use std::time::{Duration, SystemTime};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
-use self::answers::Counts;
-use self::memory::Memory;
+use self::answers::NodeCounts;
+use self::bootstrap::{Bootstrap, Hosts};
 use self::node_thread::NodeThread;
 use self::searches::{Announce, Found, Wanted};
-use self::ways::{Hosts, Ways};
+use self::table_file::TableFile;
 use crate::s02_metainfo::InfoHash;
 use crate::s13_peer_sources::STACK;
 use crate::s21_dht_lookup::ask::Datagrams;
 use crate::s21_dht_lookup::krpc::Contact;
 use crate::s21_dht_lookup::node_id::NodeId;
 
-/// How long we wait for the node's thread to say how it is. It answers at once, or is gone.
+/// How long we wait for the node's thread to report its state. It answers at once, or is gone.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 
 /// Is told what happens, on the node's own thread. It must not wait.
@@ -100,7 +100,7 @@ pub struct Setup {
     /// Hosts that tell it of other nodes. With none, it waits until somebody asks it.
     pub hosts: Hosts,
     /// Where its table is saved.
-    pub memory: Option<Memory>,
+    pub table_file: Option<TableFile>,
     /// Is told what happens.
     pub tell: Option<Tell>,
     /// Wraps its socket.
@@ -108,10 +108,10 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A node at this address that knows nobody and saves nothing.
+    /// Describes a node at this address that knows nobody and saves nothing.
     pub fn at(bind: SocketAddr) -> Setup {
-        let (id, hosts, memory, tell, wrap) = Default::default();
-        Setup { bind, id, hosts, memory, tell, wrap }
+        let hosts = Hosts::default();
+        Setup { bind, id: None, hosts, table_file: None, tell: None, wrap: None }
     }
 }
 
@@ -119,25 +119,25 @@ impl Setup {
 enum Order {
     /// Find peers, and perhaps announce ourselves.
     Search(Wanted),
-    /// See whether there is a node at this address.
+    /// Find out whether there is a node at this address.
     Check(SocketAddr),
-    /// Say how it is.
+    /// Report the node's state.
     Status(Sender<Status>),
-    /// A host's name has led to these addresses.
-    Way(Vec<SocketAddr>),
-    /// All names have been looked up.
+    /// Ask these addresses as well: a host's name has led to them.
+    HostAddresses(Vec<SocketAddr>),
+    /// Note that all names have been looked up.
     LookedUp,
     /// Save the table and end.
     Stop,
 }
 
-/// How a node is.
+/// The state of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// Its id, which may have changed since the start (BEP 42).
     pub id: NodeId,
     /// The questions so far, and what it knows.
-    pub counts: Counts,
+    pub counts: NodeCounts,
     /// The good nodes that it knows, the nearest first.
     pub good: Vec<Contact>,
 }
@@ -155,7 +155,7 @@ impl Handle {
     /// Gives an order. A node that is gone does not hear it.
     fn order(&self, order: Order) {
         if self.orders.send(order).is_ok() {
-            // If it gets lost, the thread wakes up by itself within a second.
+            // If it gets lost, the thread wakes up on its own within a second.
             let (socket, address) = &*self.waker;
             let _ = socket.send_to(&[], address);
         }
@@ -175,7 +175,7 @@ impl Handle {
         self.order(Order::Check(address));
     }
 
-    /// Returns how the node is; `None` if it is gone.
+    /// Returns the node's state; `None` if it is gone.
     pub fn status(&self) -> Option<Status> {
         let (to, status) = mpsc::channel();
         self.order(Order::Status(to));
@@ -188,7 +188,7 @@ pub struct Node {
     handle: Handle,
     address: SocketAddr,
     id: NodeId,
-    /// What there is to say about the saved table.
+    /// What the user should know about the saved table.
     note: Option<String>,
     thread: Option<JoinHandle<()>>,
 }
@@ -199,7 +199,7 @@ impl Node {
     /// # Errors
     /// If it cannot listen there, or the system refuses a thread.
     pub fn start(setup: Setup) -> Result<Node, NodeError> {
-        let Setup { bind, id, hosts, memory, tell, wrap } = setup;
+        let Setup { bind, id, hosts, table_file, tell, wrap } = setup;
         let failed = |error| NodeError { address: bind, error };
         let socket = listen(bind).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
@@ -208,17 +208,18 @@ impl Node {
         let waker = (UdpSocket::from(waker.map_err(failed)?), reachable(address));
         let (orders, received) = mpsc::channel();
         let handle = Handle { orders, waker: Arc::new(waker) };
-        let (saved, note) =
-            memory.as_ref().map_or((None, None), |memory| memory.load(SystemTime::now()));
+        let (saved, note) = table_file
+            .as_ref()
+            .map_or((None, None), |table_file| table_file.load(SystemTime::now()));
         let ours = saved.as_ref().filter(|saved| saved.is_ours(address)).map(|saved| saved.id);
         let ip = saved.as_ref().and_then(|saved| saved.ip);
         // For the address that we had: it is most likely still ours, and then the id fits at once.
         let new = || ip.map_or_else(NodeId::random, |ip| NodeId::for_ip(ip, rand::random()));
         let id = id.or(ours).unwrap_or_else(new);
-        let ways = (Ways::new(hosts), handle.clone());
+        let bootstrap = (Bootstrap::new(hosts), handle.clone());
         let socket: Box<dyn Datagrams> = Box::new(socket);
         let socket = wrap.into_iter().fold(socket, |socket, wrap| wrap(socket));
-        let mut node = NodeThread::new((socket, address), id, ways, (memory, tell));
+        let mut node = NodeThread::new((socket, address), id, bootstrap, (table_file, tell));
         node.remember(&saved.map(|saved| saved.nodes).unwrap_or_default());
         let work = move || node.run(&received);
         let thread = thread::Builder::new().name("DHT node".to_owned()).stack_size(STACK);
@@ -236,7 +237,7 @@ impl Node {
         self.id
     }
 
-    /// Returns what there is to say about the saved table. Usually nothing.
+    /// Returns what the user should know about the saved table. Usually nothing.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s21_dht_lookup::node_id::NodeId;
+use piecemeal::s22_dht_node::bootstrap::Hosts;
 use piecemeal::s22_dht_node::searches::{Announce, Found};
-use piecemeal::s22_dht_node::ways::Hosts;
 use piecemeal::s22_dht_node::{Node, Setup};
 
 use crate::libtorrent::Session;

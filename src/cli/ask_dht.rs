@@ -10,7 +10,7 @@ use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::reach::{NamedBy, Reach, part};
 use piecemeal::s21_dht_lookup::ask::{Asker, LookupError, open};
 use piecemeal::s21_dht_lookup::node_id::NodeId;
-use piecemeal::s21_dht_lookup::steps::{Counts, Step};
+use piecemeal::s21_dht_lookup::steps::{LookupCounts, Step};
 use piecemeal::s21_dht_lookup::{Goal, Lookup, Neighbor};
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ pub struct Found {
     pub peers: Vec<String>,
     /// What happened, in the order of time, and how long after the start.
     pub steps: Vec<(Duration, Step)>,
-    counts: Counts,
+    counts: LookupCounts,
     closest: Vec<Neighbor>,
     /// Why a lookup failed.
     failed: Option<LookupError>,
@@ -71,7 +71,7 @@ pub fn ask(
         steps.push((begun.elapsed(), step));
     }
     let mut found =
-        Found { peers, steps, counts: Counts::default(), closest: Vec::new(), failed: None };
+        Found { peers, steps, counts: LookupCounts::default(), closest: Vec::new(), failed: None };
     for (lookup, ended) in running.into_iter().filter_map(|thread| thread.join().ok()) {
         found.counts = found.counts + lookup.counts();
         found.closest.extend(lookup.closest());
@@ -139,7 +139,7 @@ impl Found {
 }
 
 /// What to say if nobody knows a peer.
-fn nobody(counts: Counts) -> Failure {
+fn nobody(counts: LookupCounts) -> Failure {
     let what = format!(
         "no peers: {} asked, {} answered, and none knows a peer of this torrent",
         counted(counts.asked, "DHT node"),

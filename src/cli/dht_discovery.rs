@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use piecemeal::s15_swarm::Plan;
 use piecemeal::s21_dht_lookup::BOOTSTRAP_HOSTS;
-use piecemeal::s22_dht_node::memory::Memory;
+use piecemeal::s22_dht_node::bootstrap::Hosts;
 use piecemeal::s22_dht_node::port::{DHT_BIT, PortOffer};
 use piecemeal::s22_dht_node::source::DhtSource;
-use piecemeal::s22_dht_node::ways::Hosts;
+use piecemeal::s22_dht_node::table_file::TableFile;
 use piecemeal::s22_dht_node::{Node, NodeError, Setup};
 
 use super::Options;
@@ -37,14 +37,14 @@ impl DhtOptions {
         let (known, named): (Vec<_>, Vec<_>) =
             options.dht.names().into_iter().partition(|it| BOOTSTRAP_HOSTS.contains(&it.as_str()));
         let hosts = Hosts { named, linked: Vec::new(), known };
-        let memory = self.dht_table.as_ref().map(Memory::at);
+        let table_file = self.dht_table.as_ref().map(TableFile::at);
         // The nodes of a lab, or of any network of its own, are of no use in the usual one, nor are
         // those in a lab.
         let is_usual = !offline() && hosts.named.is_empty();
-        let memory = memory.or_else(|| Memory::of_user().filter(|_| is_usual));
+        let table_file = table_file.or_else(|| TableFile::of_user().filter(|_| is_usual));
         Setup {
             hosts,
-            memory: memory.map(|it| if bind.is_ipv6() { it.for_ipv6() } else { it }),
+            table_file: table_file.map(|it| if bind.is_ipv6() { it.for_ipv6() } else { it }),
             wrap: Some(Box::new(super::tracing::datagrams)), // plugged in
             ..Setup::at(bind)
         }
@@ -55,7 +55,7 @@ impl DhtOptions {
     pub fn plug(&self, plan: &mut Plan, named: &Named, options: &Options) {
         let people = named.tiers.iter().flatten().chain(&named.linked).chain(&options.peers);
         let bound_here = plan.bind.is_some_and(|ip| ip.is_loopback());
-        let Setup { hosts, memory, .. } = self.setup(anywhere(), options);
+        let Setup { hosts, table_file, .. } = self.setup(anywhere(), options);
         let is_here = hosts.named.is_empty() && (bound_here || all_here(people));
         let is_private = plan.info.as_ref().is_some_and(|info| info.private);
         if self.no_dht || is_here || is_private {
@@ -64,7 +64,7 @@ impl DhtOptions {
         let linked: Vec<_> =
             named.nodes.iter().map(|(host, port)| host_port(host, *port)).collect();
         let is_way = linked.iter().chain(&hosts.named).chain(&hosts.known).next().is_some();
-        if !is_way && memory.is_none() {
+        if !is_way && table_file.is_none() {
             return options.narrator().say(22, "the DHT is not asked: no way into it is known");
         }
         self.plug_nodes(plan, &linked, options);

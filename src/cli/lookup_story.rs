@@ -1,7 +1,7 @@
 //! `-v`: a lookup in the DHT, a sentence a step. (stage 21)
 
 use piecemeal::s01_bencode::counted;
-use piecemeal::s21_dht_lookup::steps::{Counts, Node, Step};
+use piecemeal::s21_dht_lookup::steps::{LookupCounts, Node, Step};
 
 use super::screen::narrator::Narrator;
 
@@ -68,8 +68,8 @@ impl Story {
     }
 
     /// Tells how it ended.
-    pub fn end(&self, counts: Counts, closest: usize) {
-        let Counts { asked, answered, silent, lied } = counts;
+    pub fn end(&self, counts: LookupCounts, closest: usize) {
+        let LookupCounts { asked, answered, silent, lied } = counts;
         let asked = counted(asked, "node");
         let lied = if lied > 0 { format!(", {lied} lied") } else { String::new() };
         self.say.say(

@@ -2,7 +2,7 @@
 
 use piecemeal::s01_bencode::counted;
 use piecemeal::s22_dht_node::Node;
-use piecemeal::s22_dht_node::answers::Counts;
+use piecemeal::s22_dht_node::answers::NodeCounts;
 use serde_json::json;
 
 use super::{Answer, Options, json_line, print_line};
@@ -23,8 +23,9 @@ pub fn tell_start(node: &Node, options: &Options) {
 }
 
 /// Returns what it was asked, and what it knows at its end.
-pub fn sum(counts: Counts) -> Answer {
-    let Counts { ping, find_node, get_peers, announce_peer, sample_infohashes, other, .. } = counts;
+pub fn sum(counts: NodeCounts) -> Answer {
+    let NodeCounts { ping, find_node, get_peers, announce_peer, sample_infohashes, other, .. } =
+        counts;
     let all = ping + find_node + get_peers + announce_peer + sample_infohashes + other;
     let text = format!(
         "Heard {}: {ping} ping, {find_node} find_node, {get_peers} get_peers, {announce_peer} announce_peer, {sample_infohashes} sample_infohashes, {other} other; {} dropped.\nKnows {}, and {} with {}.",

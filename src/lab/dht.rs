@@ -30,8 +30,8 @@ use crate::s04_handshake::descriptors;
 use crate::s13_peer_sources::STACK;
 use crate::s21_dht_lookup::K;
 use crate::s21_dht_lookup::node_id::NodeId;
+use crate::s22_dht_node::bootstrap::Hosts;
 use crate::s22_dht_node::searches::{Announce, Found};
-use crate::s22_dht_node::ways::Hosts;
 use crate::s22_dht_node::{Handle, Node, NodeError, Setup};
 
 /// The most nodes. Each has a thread and a socket.

@@ -39,8 +39,8 @@ pub struct BtSearch {
 }
 
 impl BtSearch {
-    /// Parses a datagram. Unknown headers are passed over, and so are broken info hashes, as long as
-    /// there is one that is not.
+    /// Parses a datagram. Unknown headers are passed over, and so are broken info hashes, as long
+    /// as there is one that is not.
     ///
     /// # Errors
     /// If it is too long, is no BT-SEARCH, or lacks its port, an info hash or its end.

@@ -25,7 +25,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::krpc::{Contact, Response, is_one_host};
 use super::node_id::{Distance, NodeId};
-use super::steps::{Counts, Node};
+use super::steps::{LookupCounts, Node};
 use super::{K, Neighbor};
 use crate::s03_tracker::reach::{NamedBy, Reach, refusal};
 
@@ -314,7 +314,7 @@ impl Candidates {
         Some(candidate)
     }
 
-    /// Notes that a node has answered, and returns it. This is how a host gets its id and its place.
+    /// Notes that a node has answered, and returns it. This is how a host gets its id and place.
     pub fn answered(
         &mut self,
         key: (Option<NodeId>, SocketAddr),
@@ -349,9 +349,9 @@ impl Candidates {
     }
 
     /// Returns how many nodes have been asked, and how it went.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> LookupCounts {
         let count = |state| self.known.iter().filter(|known| known.state == state).count();
-        Counts {
+        LookupCounts {
             asked: self.known.iter().filter(|known| known.state != State::New).count(),
             answered: count(State::Answered),
             silent: count(State::Silent),

@@ -70,7 +70,7 @@ pub enum Step {
 
 /// How many nodes were asked. A node that was asked twice counts once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
+pub struct LookupCounts {
     /// All that were asked.
     pub asked: usize,
     /// Those that have answered, late or not.
@@ -81,11 +81,11 @@ pub struct Counts {
     pub lied: usize,
 }
 
-impl std::ops::Add for Counts {
-    type Output = Counts;
+impl std::ops::Add for LookupCounts {
+    type Output = LookupCounts;
 
-    fn add(self, other: Counts) -> Counts {
-        Counts {
+    fn add(self, other: LookupCounts) -> LookupCounts {
+        LookupCounts {
             asked: self.asked + other.asked,
             answered: self.answered + other.answered,
             silent: self.silent + other.silent,

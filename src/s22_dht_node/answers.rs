@@ -34,10 +34,11 @@ use crate::s21_dht_lookup::node_id::NodeId;
 /// there is room for no more. A swarm of thousands becomes known by asking eight nodes, and again
 /// later.
 const MAX_GIVEN: usize = 100;
-/// What a list takes beside its items. Rounded up, as below: a byte too many costs nothing, one too
-/// few a packet that is too long: `6:valuesle`, or `7:samples` and a length.
+/// The bytes of a list around its items: `6:valuesle`, or `7:samples` and a length. Rounded up: a
+/// byte too many costs nothing, and with one too few a packet would be too long.
 const AROUND_LIST: usize = 16;
-/// What the numbers beside the samples take: `8:intervali600e` and `3:numi2000e`.
+/// The bytes of the numbers beside the samples, `8:intervali600e` and `3:numi2000e`. Rounded up as
+/// well.
 const AROUND_SAMPLES: usize = 32;
 /// What an info hash takes.
 const INFO_HASH: usize = 20;
@@ -55,13 +56,13 @@ pub struct Knowledge {
     /// The peers that have announced themselves to us.
     store: Store,
     /// The questions so far.
-    pub counts: Counts,
+    pub counts: NodeCounts,
 }
 
 /// How many questions of each kind there were.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // they are the names of the questions
-pub struct Counts {
+pub struct NodeCounts {
     pub ping: u64,
     pub find_node: u64,
     pub get_peers: u64,
@@ -87,7 +88,7 @@ impl Knowledge {
             table: Table::new(id, now),
             tokens: Tokens::new(now, dice),
             store: Store::new(id, now),
-            counts: Counts::default(),
+            counts: NodeCounts::default(),
         }
     }
 
@@ -96,8 +97,7 @@ impl Knowledge {
         self.id
     }
 
-    /// Takes another id. What we know stays, but who is near and what is far is another question
-    /// now.
+    /// Takes another id. What we know stays, but is near to us or far from us in other ways.
     pub fn move_to(&mut self, id: NodeId, now: Instant) {
         self.id = id;
         self.table.move_to(id, now);
@@ -105,8 +105,8 @@ impl Knowledge {
     }
 
     /// Returns the counts, and how much is known now.
-    pub fn counts(&self) -> Counts {
-        Counts {
+    pub fn counts(&self) -> NodeCounts {
+        NodeCounts {
             nodes: self.table.len() as u64,
             torrents: self.store.torrents() as u64,
             peers: self.store.len() as u64,
@@ -134,7 +134,7 @@ impl Knowledge {
             Query::FindNode { target, want } => Body::Response(self.nodes(*target, *want, from)),
             Query::GetPeers { info_hash, want, scrape, noseed } => {
                 let (scrape, noseed) = (*scrape, *noseed);
-                let asked = Asked { info_hash: *info_hash, want: *want, scrape, noseed };
+                let asked = GetPeers { info_hash: *info_hash, want: *want, scrape, noseed };
                 return self.give_peers(transaction, asked, from, now);
             }
             Query::AnnouncePeer { info_hash, port, token, seed } => {
@@ -189,7 +189,7 @@ impl Knowledge {
     fn give_peers(
         &mut self,
         transaction: Vec<u8>,
-        asked: Asked,
+        asked: GetPeers,
         from: SocketAddr,
         now: Instant,
     ) -> Packet {
@@ -236,9 +236,9 @@ impl Knowledge {
     }
 }
 
-/// What somebody wants to know of a torrent: the arguments of `get_peers`.
+/// The arguments of `get_peers`.
 #[derive(Clone, Copy)]
-struct Asked {
+struct GetPeers {
     info_hash: InfoHash,
     /// The families of the nodes in the answer.
     want: Want,
@@ -262,9 +262,10 @@ pub fn second_look(datagram: &[u8]) -> Option<(Vec<u8>, Result<Query, Body>)> {
     top.get("y").and_then(Value::bytes).filter(|kind| *kind == b"q")?;
     let given = top.get("a");
     let target = given.and_then(|given| given.get("target")?.bytes()?.try_into().ok());
-    let is_known = Packet::decode(datagram).is_ok();
+    // Otherwise an argument that every question has is broken, such as the id.
+    let is_well_formed = Packet::decode(datagram).is_ok();
     let looked = match target {
-        Some(target) if is_known => {
+        Some(target) if is_well_formed => {
             Ok(Query::FindNode { target: NodeId(target), want: Want::UNSAID })
         }
         _ => Err(refuse(203, "an argument is missing, or has the wrong type or length")),
@@ -283,9 +284,9 @@ pub fn packet(transaction: Vec<u8>, body: Body, to: SocketAddr) -> Packet {
     Packet { seen_as: Some(to), ..Packet::new(transaction, body) }
 }
 
-/// Returns how many bytes a list may still add to a packet. The packet is encoded to find out,
-/// which is done twice then. To count by hand what the encoder does would be faster, and wrong one
-/// day.
+/// Returns how many bytes a list may still add to a packet. The packet is encoded to find out, and
+/// once more when it is sent. To count by hand what the encoder does would be faster, and one day
+/// it would be wrong.
 fn room(packet: &Packet) -> usize {
     LARGEST_PACKET.saturating_sub(packet.encode().len() + AROUND_LIST)
 }

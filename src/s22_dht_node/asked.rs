@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::searches::Part;
-use crate::s21_dht_lookup::TOO_LATE;
+use super::searches::Purpose;
+use crate::s21_dht_lookup::QUERY_TIMEOUT;
 
 /// The two bytes that an answer must bring back.
 pub type Transaction = [u8; 2];
@@ -20,8 +20,8 @@ pub struct Asked {
     pub to: SocketAddr,
     /// When it was sent.
     pub since: Instant,
-    /// The search that it belongs to. `None`: it only sees whether the node is there.
-    pub part: Option<(usize, Part)>,
+    /// The search that it belongs to, and what it is for there. `None`: it is a ping.
+    pub purpose: Option<(usize, Purpose)>,
 }
 
 /// The questions that have no answer. With 50 a second, and 8 s for an answer until the next tick
@@ -55,7 +55,7 @@ impl Outstanding {
 
     /// Takes out the questions whose time is over.
     pub fn expired(&mut self, now: Instant) -> Vec<Asked> {
-        let is_over = |asked: &Asked| now.saturating_duration_since(asked.since) >= TOO_LATE;
+        let is_over = |asked: &Asked| now.saturating_duration_since(asked.since) >= QUERY_TIMEOUT;
         self.0.extract_if(|_, asked| is_over(asked)).map(|(_, asked)| asked).collect()
     }
 }

@@ -5,7 +5,7 @@
 //!              |                                       newcomer? --> ping it
 //!              +--> answer ----> to a question of ours, from its address? --> table, search
 //!              +--> anything else: dropped
-//!   an order   ---> search, check, counts, stop
+//!   an order   ---> search, check, status, stop
 //!   the clock  ---> silent nodes, next questions, refresh, save, a way in
 //! ```
 //! Nothing here is shared, so nothing is locked. Each wait ends at the next deadline, after a
@@ -20,12 +20,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::answers::Knowledge;
 use super::asked::{Asked, Outstanding};
-use super::memory::{Memory, SAVE_AGAIN, Saved};
+use super::bootstrap::{Bootstrap, Hosts, look_up};
 use super::own_address::OwnAddress;
 use super::rates::Rates;
-use super::searches::{Part, Question, Searches};
+use super::searches::{Purpose, Question, Searches};
+use super::table_file::{SAVE_AGAIN, Saved, TableFile};
 use super::tokens::Secret;
-use super::ways::{Hosts, Ways, look_up};
 use super::{Handle, Order, Status, Tell};
 use crate::s01_bencode::counted;
 use crate::s03_tracker::reach::Reach;
@@ -36,13 +36,13 @@ use crate::s21_dht_lookup::krpc::{Contact, Packet, Query};
 use crate::s21_dht_lookup::node_id::NodeId;
 use crate::s21_dht_lookup::{Goal, K, Lookup};
 
-/// The longest wait. Nothing that has no deadline of its own needs a better clock.
+/// The longest wait. What has no deadline of its own is looked after this often.
 const TICK: Duration = Duration::from_secs(1);
 /// The pause after the socket has failed to receive, so that a broken one costs nothing.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What the thread has. Each part is pure: it is told the time, and decides. The thread does what
-/// they say.
+/// What the thread has. Each part is pure: it is given the time, and decides. The thread does what
+/// it says.
 pub(super) struct NodeThread {
     socket: Box<dyn Datagrams>,
     /// Where the socket listens. Only its family and its port mean something to others.
@@ -55,14 +55,15 @@ pub(super) struct NodeThread {
     rates: Rates,
     /// What is being looked up.
     searches: Searches,
-    /// The number of the latest lookup of our own. There is one at a time: they are not urgent.
+    /// The number of our latest lookup to fill the table. The next one usually waits for its end:
+    /// they are not urgent.
     own: Option<usize>,
     /// How we get in.
-    ways: Ways,
+    bootstrap: Bootstrap,
     /// What others say about our address.
     own_address: OwnAddress,
     /// Where the table is saved, and when next.
-    memory: Option<(Memory, Instant)>,
+    table_file: Option<(TableFile, Instant)>,
     /// Our questions that have no answer yet.
     asked: Outstanding,
     /// Is told what happens.
@@ -75,8 +76,8 @@ impl NodeThread {
     pub fn new(
         (socket, address): (Box<dyn Datagrams>, SocketAddr),
         id: NodeId,
-        (ways, handle): (Ways, Handle),
-        (memory, tell): (Option<Memory>, Option<Tell>),
+        (bootstrap, handle): (Bootstrap, Handle),
+        (table_file, tell): (Option<TableFile>, Option<Tell>),
     ) -> NodeThread {
         let now = Instant::now();
         let mut knowledge = Knowledge::new(id, now, &mut rand::random::<Secret>);
@@ -93,9 +94,9 @@ impl NodeThread {
             rates: Rates::new(now),
             searches: Searches::default(),
             own: None,
-            ways,
+            bootstrap,
             own_address: OwnAddress::default(),
-            memory: memory.map(|memory| (memory, now + SAVE_AGAIN)),
+            table_file: table_file.map(|table_file| (table_file, now + SAVE_AGAIN)),
             asked: Outstanding::default(),
             tell,
         }
@@ -160,8 +161,8 @@ impl NodeThread {
             // The next tick begins it, which follows at once.
             Order::Search(wanted) => self.searches.want(wanted),
             Order::Check(address) => {
-                // A peer has named a port of its own. It may be anybody's guess, so it counts as
-                // what a stranger causes.
+                // A peer has named a port of its own. That may be a lie, so it is limited like all
+                // that strangers make us send.
                 let may = self.knowledge.table.admits(address) && self.rates.may_check(now);
                 if may && address.is_ipv4() == self.address.is_ipv4() {
                     self.ask(address, Query::Ping, None, now);
@@ -173,9 +174,9 @@ impl NodeThread {
                 // Whoever has asked may be gone.
                 let _ = to.send(Status { id, counts, good });
             }
-            Order::Way(addresses) if addresses.is_empty() => {} // the name leads nowhere
-            Order::Way(addresses) => {
-                self.ways.add(&addresses);
+            Order::HostAddresses(addresses) if addresses.is_empty() => {} // the name leads nowhere
+            Order::HostAddresses(addresses) => {
+                self.bootstrap.add(&addresses);
                 // The first address begins a lookup. Those that come later join it, and all others
                 // that run: a host that is silent costs a second, and the next one may answer.
                 if self.own.is_none_or(|own| !self.searches.runs(own)) {
@@ -183,7 +184,7 @@ impl NodeThread {
                 }
                 self.searches.start_from_hosts(&addresses);
             }
-            Order::LookedUp => self.ways.looked_up(),
+            Order::LookedUp => self.bootstrap.looked_up(),
             Order::Stop => {} // `run` has ended
         }
     }
@@ -194,7 +195,7 @@ impl NodeThread {
         self.get_in(now);
         self.ask_on(now);
         self.check(now);
-        if self.memory.as_ref().is_some_and(|(_, at)| *at <= now) {
+        if self.table_file.as_ref().is_some_and(|(_, at)| *at <= now) {
             self.save();
         }
         // If the second has had its questions, nothing that a lookup wants can be done before the
@@ -214,15 +215,15 @@ impl NodeThread {
     fn get_in(&mut self, now: Instant) {
         let runs = self.own.is_some_and(|own| self.searches.runs(own));
         let cut_off = self.knowledge.table.is_cut_off();
-        match self.ways.due(cut_off, runs, now) {
+        match self.bootstrap.due(cut_off, runs, now) {
             Some(hosts) if hosts != Hosts::default() => self.look_up(hosts),
-            // Our network may have been down, and they are there again.
+            // Our network may have been down, and the nodes that we know may answer again.
             Some(_) if !self.knowledge.table.is_empty() => self.look_around(self.knowledge.id()),
             _ => {}
         }
         // Both are for quiet times: a lookup that somebody wants fills the table as well.
         if !cut_off && !runs {
-            let few = self.ways.looks_again(self.knowledge.table.len(), now);
+            let few = self.bootstrap.looks_again(self.knowledge.table.len(), now);
             let ours = few.then_some(self.knowledge.id());
             let target = ours.or_else(|| self.knowledge.table.refresh(now, rand::random()));
             target.into_iter().for_each(|target| self.look_around(target));
@@ -237,7 +238,7 @@ impl NodeThread {
         let work = move || look_up(&hosts, is_ipv4, &handle);
         let names = thread::Builder::new().name("names".to_owned()).stack_size(STACK);
         if names.spawn(work).is_err() {
-            self.ways.looked_up();
+            self.bootstrap.looked_up();
         }
     }
 
@@ -245,18 +246,19 @@ impl NodeThread {
     fn ask_on(&mut self, now: Instant) {
         // A lookup without a node that answers would be over soon, and its caller would be told
         // that there is nobody, a moment before somebody might be found.
-        let waits = self.ways.is_looking() && self.ways.addresses().is_empty();
+        let waits = self.bootstrap.is_looking() && self.bootstrap.addresses().is_empty();
         if !(waits && self.knowledge.table.is_cut_off()) {
-            let (knowledge, ways, v4) = (&self.knowledge, &self.ways, self.address.is_ipv4());
-            self.searches.begin(|goal| lookup(goal, knowledge, ways, v4));
+            let (knowledge, bootstrap, v4) =
+                (&self.knowledge, &self.bootstrap, self.address.is_ipv4());
+            self.searches.begin(|goal| lookup(goal, knowledge, bootstrap, v4));
         }
         // Twice: what is reported may be the end of a lookup, and then the announces follow.
         for _ in 0..2 {
             while self.rates.may_ask(now)
-                && let Some(Question { search, part, to, query }) = self.searches.next(now)
+                && let Some(Question { search, purpose, to, query }) = self.searches.next(now)
             {
                 self.rates.asked();
-                self.ask(to, query, Some((search, part)), now);
+                self.ask(to, query, Some((search, purpose)), now);
             }
             self.searches.report();
         }
@@ -278,8 +280,8 @@ impl NodeThread {
     fn give_up(&mut self, now: Instant) {
         for asked in self.asked.expired(now) {
             self.knowledge.table.silent(asked.to, now);
-            if let Some((search, Part::Announce)) = asked.part {
-                self.searches.told(search, false);
+            if let Some((search, Purpose::Announce)) = asked.purpose {
+                self.searches.announce_ended(search, false);
             }
         }
     }
@@ -288,23 +290,29 @@ impl NodeThread {
     /// as well, so this is also how others get to know us.
     fn look_around(&mut self, target: NodeId) {
         let v4 = self.address.is_ipv4();
-        let lookup = lookup(Goal::Nodes(target), &self.knowledge, &self.ways, v4);
+        let lookup = lookup(Goal::Nodes(target), &self.knowledge, &self.bootstrap, v4);
         self.own = Some(self.searches.begin_own(lookup));
     }
 
     /// Sends a question, and remembers it. If the system does not take it, nothing is done about
     /// that: nobody knows of any datagram whether it arrives, and this one will count as not
     /// answered.
-    fn ask(&mut self, to: SocketAddr, query: Query, part: Option<(usize, Part)>, now: Instant) {
-        let transaction = self.asked.add(Asked { to, since: now, part }, &mut rand::random);
+    fn ask(
+        &mut self,
+        to: SocketAddr,
+        query: Query,
+        purpose: Option<(usize, Purpose)>,
+        now: Instant,
+    ) {
+        let transaction = self.asked.add(Asked { to, since: now, purpose }, &mut rand::random);
         let packet = Packet::query(transaction, self.knowledge.id(), query);
         let _ = self.socket.send(&packet.encode(), to);
     }
 
-    /// Saves the table. That waits for the disk, which takes a moment every five minutes. To
-    /// others, a slow disk looks like a slow network.
+    /// Saves the table. The thread waits for the disk meanwhile, a moment every five minutes. To
+    /// others, that looks like a slow network.
     fn save(&mut self) {
-        let Some((memory, at)) = &mut self.memory else { return };
+        let Some((table_file, at)) = &mut self.table_file else { return };
         let now = Instant::now();
         *at = now + SAVE_AGAIN;
         let saved = Saved {
@@ -315,9 +323,9 @@ impl NodeThread {
             at: SystemTime::now(),
         };
         let count = counted(saved.nodes.len(), "node");
-        let told = match memory.save(&saved) {
-            Ok(()) => format!("{}: {count} saved", memory.path().display()),
-            Err(error) => format!("{}: {count} not saved: {error}", memory.path().display()),
+        let told = match table_file.save(&saved) {
+            Ok(()) => format!("{}: {count} saved", table_file.path().display()),
+            Err(error) => format!("{}: {count} not saved: {error}", table_file.path().display()),
         };
         self.say(&told);
     }
@@ -330,7 +338,7 @@ impl NodeThread {
 
 /// Makes a lookup that begins with the nodes we know; if these are few, also with the ways in.
 /// Hosts are spared otherwise: everybody would ask them for everything.
-fn lookup(goal: Goal, knowledge: &Knowledge, ways: &Ways, is_ipv4: bool) -> Lookup {
+fn lookup(goal: Goal, knowledge: &Knowledge, bootstrap: &Bootstrap, is_ipv4: bool) -> Lookup {
     let target = match goal {
         Goal::Peers(info_hash) => info_hash.into(),
         Goal::Nodes(target) => target,
@@ -338,7 +346,7 @@ fn lookup(goal: Goal, knowledge: &Knowledge, ways: &Ways, is_ipv4: bool) -> Look
     let mut lookup = Lookup::new(goal, knowledge.id(), is_ipv4);
     let known = knowledge.table.closest(target);
     if known.len() < K || knowledge.table.is_cut_off() {
-        ways.addresses().iter().for_each(|address| lookup.start_from_host(*address));
+        bootstrap.addresses().iter().for_each(|address| lookup.start_from_host(*address));
     }
     known.into_iter().for_each(|contact| lookup.start_from(contact));
     lookup

@@ -1,9 +1,9 @@
 //! Which address we have, and the id that goes with it (BEP 42).
 //!
-//! A computer behind a router does not know its address on the internet. Each answer says at which
-//! one our question arrived. A single node may lie about it, so several must agree. Then we take an
-//! id that is tied to that address. With any other id, nodes that follow BEP 42 would neither
-//! announce to us nor keep us in their tables.
+//! A computer behind a router does not know its address on the internet. Each answer says from
+//! which address our question came. A single node may lie about it, so several must agree. Then we
+//! take an id that is tied to that address. With any other id, nodes that follow BEP 42 would
+//! neither announce to us nor keep us in their tables.
 //!
 //! A new id means another place in the network: the torrents that we were asked to keep are not
 //! looked for here any more. So it is not changed twice in an hour, whatever the answers say.

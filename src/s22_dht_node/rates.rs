@@ -12,11 +12,12 @@
 //! | our own questions | 50 in all, near and far | |
 //! | of them, to see whether somebody is there | 10 | |
 //!
-//! Near us, one computer may be a whole class, or a lab of a thousand nodes at one address, and no
-//! victim is behind it whose line would be full.
+//! Near us, one computer may be a whole class, or a lab of a thousand nodes at one address, and
+//! this many datagrams fill nobody's line.
 //!
-//! The limits count whole seconds. A bucket that fills up drop by drop would be smoother; a count
-//! that begins at 0 each second cannot grow, whatever the number of senders, and that counts more.
+//! The limits count whole seconds. A token bucket would be smoother, but there would have to be one
+//! for each sender, however many there are. Counts that begin at 0 each second have nothing to
+//! remember.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -55,8 +56,7 @@ pub struct Rates {
 impl Rates {
     /// Starts counting.
     pub fn new(now: Instant) -> Rates {
-        let (far, near, questions, checks) = Default::default();
-        Rates { began: now, origins: HashMap::new(), far, near, questions, checks }
+        Rates { began: now, origins: HashMap::new(), far: 0, near: 0, questions: 0, checks: 0 }
     }
 
     /// Whether a question from this address may be answered. It counts as answered.

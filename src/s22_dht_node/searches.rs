@@ -5,8 +5,8 @@
 //!               lookup of   to the keepers that
 //!               stage 21    gave a token
 //! ```
-//! A lookup says whom to ask next and is told what came. What is left for here is the bookkeeping
-//! of several at a time, and to tell the callers of the peers.
+//! A lookup says whom to ask next and is told what came. What is left to do here is to run several
+//! of them side by side, and to report their peers.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use crate::s02_metainfo::InfoHash;
 use crate::s21_dht_lookup::krpc::Query;
-use crate::s21_dht_lookup::steps::{Counts, Step};
+use crate::s21_dht_lookup::steps::{LookupCounts, Step};
 use crate::s21_dht_lookup::{Ask, Goal, Lookup, Neighbor};
 
 /// The most lookups at a time. Each has four questions on their way.
@@ -36,7 +36,7 @@ pub enum Found {
     /// The search is over. Nothing follows.
     Done {
         /// How many nodes were asked, and how it went.
-        counts: Counts,
+        counts: LookupCounts,
         /// The nodes closest to the torrent that have answered, the nearest first.
         closest: Vec<Neighbor>,
         /// How many of them have written us down.
@@ -44,7 +44,7 @@ pub enum Found {
     },
 }
 
-/// What we want to be written down as.
+/// What an announce says of us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Announce {
     /// Where we listen for peers, over TCP. Never 0.
@@ -64,12 +64,12 @@ pub struct Wanted {
     pub found: Sender<Found>,
 }
 
-/// Which question an answer is to.
+/// What a search has sent a question for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// One of the lookup, with the number that the lookup knows it by.
+pub enum Purpose {
+    /// For its lookup, which knows the question by this number.
     Lookup(usize),
-    /// An announce.
+    /// To announce us.
     Announce,
 }
 
@@ -78,8 +78,8 @@ pub enum Part {
 pub struct Question {
     /// The number of the search.
     pub search: usize,
-    /// Which of its questions it is.
-    pub part: Part,
+    /// What it is for.
+    pub purpose: Purpose,
     /// The address of the node.
     pub to: SocketAddr,
     /// The question.
@@ -88,16 +88,16 @@ pub struct Question {
 
 /// One search: a lookup, and then the announces.
 struct Search {
-    /// By this, answers find it.
+    /// Says which search an answer belongs to.
     number: usize,
     /// Whom to ask next, and what came. It stays until the end, since it knows the closest nodes.
     lookup: Lookup,
     /// Whom it is for. `None`: it is our own, which only fills the table.
     wanted: Option<Wanted>,
-    /// The nodes that are still to be told, once the lookup is over.
-    to_tell: Option<VecDeque<Neighbor>>,
-    /// Announces without an answer.
-    untold: usize,
+    /// The nodes to which an announce is still to be sent; `None` while the lookup runs.
+    to_announce: Option<VecDeque<Neighbor>>,
+    /// The number of announces without an answer.
+    unanswered: usize,
     /// The number of nodes that have written us down.
     announced: usize,
 }
@@ -141,8 +141,14 @@ impl Searches {
     fn add(&mut self, lookup: Lookup, wanted: Option<Wanted>) -> usize {
         let number = self.next_number;
         self.next_number += 1;
-        let (to_tell, untold, announced) = Default::default();
-        self.running.push(Search { number, lookup, wanted, to_tell, untold, announced });
+        self.running.push(Search {
+            number,
+            lookup,
+            wanted,
+            to_announce: None,
+            unanswered: 0,
+            announced: 0,
+        });
         number
     }
 
@@ -179,17 +185,17 @@ impl Searches {
     /// this, a search that began with a silent host would end with nobody, although the next host
     /// may answer.
     pub fn start_from_hosts(&mut self, addresses: &[SocketAddr]) {
-        let looking = self.running.iter_mut().filter(|search| search.to_tell.is_none());
+        let looking = self.running.iter_mut().filter(|search| search.to_announce.is_none());
         looking.for_each(|search| {
             addresses.iter().for_each(|address| search.lookup.start_from_host(*address));
         });
     }
 
-    /// Notes what came of an announce.
-    pub fn told(&mut self, number: usize, taken: bool) {
+    /// Notes that an announce was answered or given up, and whether the node has written us down.
+    pub fn announce_ended(&mut self, number: usize, accepted: bool) {
         if let Some(search) = self.search(number) {
-            search.untold = search.untold.saturating_sub(1);
-            search.announced += usize::from(taken);
+            search.unanswered = search.unanswered.saturating_sub(1);
+            search.announced += usize::from(accepted);
         }
     }
 
@@ -198,9 +204,9 @@ impl Searches {
         self.running.retain_mut(Search::report);
     }
 
-    /// Returns when time will change something, if nothing comes until then.
+    /// Returns when the next lookup has to be asked again, unless an answer comes before that.
     pub fn due(&self) -> Option<Instant> {
-        let looking = self.running.iter().filter(|search| search.to_tell.is_none());
+        let looking = self.running.iter().filter(|search| search.to_announce.is_none());
         looking.filter_map(|search| search.lookup.due()).min()
     }
 }
@@ -208,11 +214,16 @@ impl Searches {
 impl Search {
     /// Returns the next question: one of the lookup, or an announce once that is over.
     fn next(&mut self, now: Instant) -> Option<Question> {
-        let Some(to_tell) = &mut self.to_tell else {
+        let Some(to_announce) = &mut self.to_announce else {
             let Ask { number, to, query } = self.lookup.next(now)?;
-            return Some(Question { search: self.number, part: Part::Lookup(number), to, query });
+            return Some(Question {
+                search: self.number,
+                purpose: Purpose::Lookup(number),
+                to,
+                query,
+            });
         };
-        let neighbor = to_tell.pop_front()?;
+        let neighbor = to_announce.pop_front()?;
         let wanted = self.wanted.as_ref()?;
         let Announce { port, is_seed } = wanted.announce?;
         let query = Query::AnnouncePeer {
@@ -221,9 +232,9 @@ impl Search {
             token: neighbor.token?,
             seed: is_seed,
         };
-        self.untold += 1;
+        self.unanswered += 1;
         let (search, to) = (self.number, neighbor.contact.address);
-        Some(Question { search, part: Part::Announce, to, query })
+        Some(Question { search, purpose: Purpose::Announce, to, query })
     }
 
     /// Reports what is new. Returns whether the search goes on.
@@ -237,14 +248,17 @@ impl Search {
                 }
             }
         }
-        // From here on the lookup asks nobody. Slow answers still come, and are for the table only.
-        if self.to_tell.is_none() && self.lookup.is_done() {
+        // From here on the lookup asks nobody. Slow answers may still come; they change nothing
+        // about whom we announce ourselves to.
+        if self.to_announce.is_none() && self.lookup.is_done() {
             let announces = self.wanted.as_ref().is_some_and(|wanted| wanted.announce.is_some());
             let keepers = if announces { self.lookup.keepers() } else { Vec::new() };
-            // Not every node gives a token. One without cannot be told.
-            self.to_tell = Some(keepers.into_iter().filter(|node| node.token.is_some()).collect());
+            // Not every node gives a token. To one without, we cannot announce ourselves.
+            self.to_announce =
+                Some(keepers.into_iter().filter(|node| node.token.is_some()).collect());
         }
-        let is_over = self.to_tell.as_ref().is_some_and(VecDeque::is_empty) && self.untold == 0;
+        let is_over =
+            self.to_announce.as_ref().is_some_and(VecDeque::is_empty) && self.unanswered == 0;
         if is_over && let Some(wanted) = &self.wanted {
             let (counts, closest) = (self.lookup.counts(), self.lookup.closest());
             let _ = wanted.found.send(Found::Done { counts, closest, announced: self.announced });

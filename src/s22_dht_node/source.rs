@@ -4,12 +4,12 @@
 //! |---|---|
 //! | at the start | a lookup of each of the torrent's names, then an announce |
 //! | the download has no peers | again, but not within a minute |
-//! | the last piece has arrived | likewise: we are a seed now, and were written down as none |
+//! | the last piece has arrived | likewise: we are a seed now, and were not written down as one |
 //! | nobody has answered | again after 15 s, 30 s, ... |
 //! | 15 minutes later | again: nodes forget us after 30 |
 //!
-//! A private torrent is never looked for (BEP 27). The swarm sees to that: the source says that it
-//! is open.
+//! A private torrent is never looked for (BEP 27). The swarm sees to that, since the source says
+//! that it `is_open`.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -91,9 +91,9 @@ impl DhtSource {
                     }
                     Err(RecvTimeoutError::Timeout) => match handle.wait(Duration::ZERO) {
                         Wake::Stop => return Round::Stop,
-                        // Each is said once. All peers that were named may have failed already,
-                        // while the announces wait for a silent node; and those say what we were
-                        // when the round began.
+                        // Each signal comes once, so it is kept for the next round. All peers that
+                        // were named may have failed already, while an announce waits for a silent
+                        // node. And the announces say what we were when the round began.
                         wake => urgent |= self.is_urgent(wake),
                     },
                     // The node has ended, or had no room for the search. It is tried again later.
@@ -139,7 +139,7 @@ impl PeerSource for DhtSource {
         format!("the DHT ({family})")
     }
 
-    /// No node is a tracker of the torrent's.
+    /// The DHT is not one of the torrent's trackers.
     fn is_open(&self) -> bool {
         true
     }

@@ -84,8 +84,14 @@ struct Entry {
 impl Store {
     /// Makes the store of a node with this id.
     pub fn new(own: NodeId, now: Instant) -> Store {
-        let (torrents, shares, entries) = Default::default();
-        Store { own, torrents, shares, entries, began: now, swept: now }
+        Store {
+            own,
+            torrents: BTreeMap::new(),
+            shares: HashMap::new(),
+            entries: 0,
+            began: now,
+            swept: now,
+        }
     }
 
     /// Writes a peer down. Returns whether there was room for it. One that is written down already
@@ -191,7 +197,7 @@ impl Store {
         torrent
             .into_iter()
             .flat_map(|torrent| &torrent.peers)
-            .filter(move |entry| counts(entry, now))
+            .filter(move |entry| is_fresh(entry, now))
     }
 
     /// Makes room for one more entry. Returns whether there is some.
@@ -224,13 +230,13 @@ impl Store {
         is_nearer
     }
 
-    /// Forgets what is too old, if it was not done a moment ago: it is a pass over everything. Done
-    /// when somebody asks, since a store that nobody asks may be as old as it likes.
+    /// Forgets what is too old, once a minute at most: it is a pass over everything. Called when
+    /// somebody asks, since a store that nobody asks may be as old as it likes.
     fn sweep(&mut self, now: Instant) {
         if now.saturating_duration_since(self.swept) >= SWEEP {
             self.swept = now;
             let all: Vec<InfoHash> = self.torrents.values().map(|it| it.info_hash).collect();
-            all.into_iter().for_each(|it| self.remove(it, |entry| !counts(entry, now)));
+            all.into_iter().for_each(|it| self.remove(it, |entry| !is_fresh(entry, now)));
         }
     }
 
@@ -268,6 +274,6 @@ fn far(peer: SocketAddr) -> Option<Origin> {
 }
 
 /// Whether an entry is not too old.
-fn counts(entry: &Entry, now: Instant) -> bool {
+fn is_fresh(entry: &Entry, now: Instant) -> bool {
     now.saturating_duration_since(entry.since) < LIFETIME
 }

@@ -29,7 +29,7 @@ use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use self::rules::{is_like, is_possible, shared_bits, within};
+use self::rules::{conflicts, is_possible, random_in_bucket, shared_bits};
 use crate::s03_tracker::reach::Reach;
 use crate::s21_dht_lookup::K;
 use crate::s21_dht_lookup::krpc::Contact;
@@ -62,7 +62,7 @@ struct Bucket {
     nodes: Vec<Node>,
     /// Nodes that have answered, and that found no place. The last one to come is the first to get
     /// one: it has answered most recently.
-    spares: Vec<Node>,
+    replacements: Vec<Node>,
     /// When a node last came, answered or was replaced.
     changed: Instant,
 }
@@ -102,7 +102,7 @@ impl Node {
 
 impl Bucket {
     fn new(now: Instant) -> Bucket {
-        Bucket { nodes: Vec::new(), spares: Vec::new(), changed: now }
+        Bucket { nodes: Vec::new(), replacements: Vec::new(), changed: now }
     }
 }
 
@@ -130,8 +130,8 @@ impl Table {
     /// | there is already | then |
     /// |---|---|
     /// | the same id at the same address | it is good again |
-    /// | another id at the same address | that one goes, and this one does not come: it changes its id to be near to whatever it wants |
-    /// | the same id at another address | whoever was first keeps it, unless it is bad |
+    /// | another id at the same address | both are dropped: a node that changes its id wants to be near something |
+    /// | the same id at another address | the first one keeps it, unless it is bad |
     /// | another node with the same IP, far away | likewise: one computer may not fill a table |
     pub fn answered(&mut self, contact: Contact, now: Instant) {
         if let Some(node) = self.at_mut(contact.address) {
@@ -163,7 +163,9 @@ impl Table {
         let room = self.buckets.get(bucket).is_some_and(|bucket| {
             is_last || bucket.nodes.len() < K || bucket.nodes.iter().any(|node| !node.is_good(now))
         });
-        room && contact.id != self.own && self.admits(contact.address) && !self.has_like(contact)
+        room && contact.id != self.own
+            && self.admits(contact.address)
+            && !self.has_conflict(contact)
     }
 
     /// Notes that a node did not answer a question: it was silent, or refused. If it is bad now,
@@ -173,9 +175,9 @@ impl Table {
         let Some(node) = self.at_mut(address) else { return };
         node.silences = node.silences.saturating_add(1);
         let (id, is_bad) = (node.contact.id, node.is_bad());
-        if is_bad && let Some(spare) = self.bucket_mut(id).spares.pop() {
+        if is_bad && let Some(replacement) = self.bucket_mut(id).replacements.pop() {
             self.remove(address);
-            self.add(spare, now);
+            self.add(replacement, now);
         }
     }
 
@@ -240,14 +242,14 @@ impl Table {
     }
 
     /// Returns a node to ask whether it is still there, if there is one: it was silent, or is
-    /// questionable while somebody waits for its place. Of several, the one unheard for longest. It
-    /// counts as asked once [`Table::checks`] has been called.
+    /// questionable while somebody waits for its place. Of several, the one that has not answered
+    /// for longest. It counts as asked once [`Table::checks`] has been called.
     pub fn doubtful(&self, now: Instant) -> Option<Contact> {
         let rested = |node: &Node| {
             node.checked.is_none_or(|at| now.saturating_duration_since(at) >= CHECK_PAUSE)
         };
         let doubtful = self.buckets.iter().flat_map(|bucket| {
-            let wanted = !bucket.spares.is_empty();
+            let wanted = !bucket.replacements.is_empty();
             bucket.nodes.iter().filter(move |node| {
                 !node.is_bad() && (node.silences > 0 || wanted && !node.is_good(now))
             })
@@ -263,11 +265,6 @@ impl Table {
         }
     }
 
-    /// Returns when the next bucket has to be refreshed.
-    pub fn refresh_due(&self) -> Option<Instant> {
-        self.buckets.iter().map(|bucket| bucket.changed + FRESH).min()
-    }
-
     /// Returns an id to look for if a bucket has not changed for 15 minutes. It is random within
     /// the bucket, so that the lookup ends at nodes that belong there.
     pub fn refresh(&mut self, now: Instant, random: [u8; 20]) -> Option<NodeId> {
@@ -280,7 +277,7 @@ impl Table {
             .min_by_key(|(_, bucket)| bucket.changed)?;
         // Even if the lookup finds nobody: it is tried again in 15 minutes, not at once.
         bucket.changed = now;
-        Some(within(self.own, number, number + 1 == count, random))
+        Some(random_in_bucket(self.own, number, number + 1 == count, random))
     }
 
     /// Takes another id for our own, and puts each node where it belongs now.
@@ -290,7 +287,7 @@ impl Table {
         // Those that have answered most recently first: the new buckets may not have room for all.
         let mut nodes: Vec<Node> = old
             .into_iter()
-            .flat_map(|bucket| bucket.nodes.into_iter().chain(bucket.spares))
+            .flat_map(|bucket| bucket.nodes.into_iter().chain(bucket.replacements))
             .collect();
         nodes.sort_by_key(|node| Reverse(node.answered));
         nodes.into_iter().for_each(|node| self.add(node, now));
@@ -303,11 +300,11 @@ impl Table {
             return;
         }
         // A bad node keeps no other out.
-        let alike = |other: &Node| other.is_bad() && is_like(other.contact, contact);
+        let alike = |other: &Node| other.is_bad() && conflicts(other.contact, contact);
         let bad: Vec<_> =
             self.nodes().filter(|it| alike(it)).map(|it| it.contact.address).collect();
         bad.into_iter().for_each(|address| self.remove(address));
-        if self.has_like(contact) {
+        if self.has_conflict(contact) {
             return;
         }
         // Ends, since each round splits a bucket, and there are at most 160.
@@ -325,10 +322,10 @@ impl Table {
             }
             // All eight answer, or may. It waits, and they are asked, those in doubt first.
             if !splits {
-                bucket.spares.retain(|spare| !is_like(spare.contact, contact));
-                bucket.spares.push(node);
-                if bucket.spares.len() > K {
-                    bucket.spares.remove(0);
+                bucket.replacements.retain(|replacement| !conflicts(replacement.contact, contact));
+                bucket.replacements.push(node);
+                if bucket.replacements.len() > K {
+                    bucket.replacements.remove(0);
                 }
                 return;
             }
@@ -345,7 +342,7 @@ impl Table {
         let stays = |node: &Node| shared_bits(own, node.contact.id) < shared;
         let (here, next) = last.nodes.drain(..).partition(stays);
         // It was never full without being split, so nobody waits in it.
-        let bucket = Bucket { nodes: next, spares: Vec::new(), changed: last.changed };
+        let bucket = Bucket { nodes: next, replacements: Vec::new(), changed: last.changed };
         last.nodes = here;
         self.buckets.push(bucket);
     }
@@ -372,13 +369,13 @@ impl Table {
         self.nodes().find(|node| node.contact.address == address)
     }
 
-    /// The same, to change it.
+    /// Returns the node with a place at this address, to change it.
     fn at_mut(&mut self, address: SocketAddr) -> Option<&mut Node> {
         let mut nodes = self.buckets.iter_mut().flat_map(|bucket| &mut bucket.nodes);
         nodes.find(|node| node.contact.address == address)
     }
 
-    /// Takes a node's place away. Whoever waits gets it only where this is called from.
+    /// Takes a node's place away. It is up to the caller whether one that waits gets it.
     fn remove(&mut self, address: SocketAddr) {
         for bucket in &mut self.buckets {
             bucket.nodes.retain(|node| node.contact.address != address);
@@ -386,8 +383,8 @@ impl Table {
     }
 
     /// Whether a node has a place that keeps this one out of the table.
-    fn has_like(&self, contact: Contact) -> bool {
-        self.nodes().any(|node| is_like(node.contact, contact))
+    fn has_conflict(&self, contact: Contact) -> bool {
+        self.nodes().any(|node| conflicts(node.contact, contact))
     }
 }
 

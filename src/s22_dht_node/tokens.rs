@@ -19,7 +19,7 @@ pub const TURN: Duration = Duration::from_secs(5 * 60);
 /// The length of a token in bytes. A guess is right once in 2^64.
 pub const LENGTH: usize = 8;
 
-/// A secret: known to nobody, kept nowhere.
+/// A secret. It is never sent, nor saved.
 pub type Secret = [u8; 16];
 
 /// Makes tokens, and knows them again.

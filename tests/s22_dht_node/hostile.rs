@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, UdpSocket};
 
 use piecemeal::s21_dht_lookup::node_id::NodeId;
-use piecemeal::s22_dht_node::ways::Hosts;
+use piecemeal::s22_dht_node::bootstrap::Hosts;
 use piecemeal::s22_dht_node::{Node, Setup};
 
 use super::net::{SHORT, THEIRS, Wire, join, node, node_at, start, status, wait_for};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use piecemeal::actors::dht::krpc::{Query, Reply};
 use piecemeal::s21_dht_lookup::node_id::NodeId;
-use piecemeal::s22_dht_node::ways::Hosts;
+use piecemeal::s22_dht_node::bootstrap::Hosts;
 use piecemeal::s22_dht_node::{Node, Setup, Status};
 
 use crate::support::LIMIT;

@@ -8,8 +8,8 @@ use piecemeal::actors::dht::{FakeDht, FakeNode, NodePlan};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s21_dht_lookup::node_id::NodeId;
 use piecemeal::s22_dht_node::Node;
-use piecemeal::s22_dht_node::memory::{Memory, Saved};
 use piecemeal::s22_dht_node::searches::{Announce, Found};
+use piecemeal::s22_dht_node::table_file::{Saved, TableFile};
 
 use super::net::{SHORT, Wire, node, node_at, setup, start, status, wait_for};
 use crate::support::{LIMIT, assert_number, assert_value, folder};
@@ -155,11 +155,11 @@ fn a_saved_table_with_a_fifth_dead_needs_no_way_in_and_less_than_a_second() {
     let plans = (0..40).map(|number| NodePlan::new([number * 6; 20]).having(HASH.0, &[peer]));
     let swarm = FakeDht::mesh(plans).expect("loopback has ports");
     let folder = folder();
-    let memory = Memory::at(folder.path().join("dht.nodes"));
-    memory.save(&saved(&swarm.nodes, 50)).expect("it can be written");
+    let table_file = TableFile::at(folder.path().join("dht.nodes"));
+    table_file.save(&saved(&swarm.nodes, 50)).expect("it can be written");
     let begin = Instant::now();
     let setup = piecemeal::s22_dht_node::Setup {
-        memory: Some(memory.clone()),
+        table_file: Some(table_file.clone()),
         ..setup([127, 0, 0, 1], &[])
     };
     let node = start(setup);
@@ -172,7 +172,7 @@ fn a_saved_table_with_a_fifth_dead_needs_no_way_in_and_less_than_a_second() {
     // At its end it saves those that have answered, and not the dead ones.
     let good = status(&node).good;
     node.stop();
-    let (again, note) = memory.load(std::time::SystemTime::now());
+    let (again, note) = table_file.load(std::time::SystemTime::now());
     assert_eq!(note, None);
     let again = again.expect("the file is there").nodes;
     assert_eq!(again, good);
@@ -185,15 +185,17 @@ fn a_saved_table_of_the_dead_does_not_keep_a_way_in_waiting() {
     let plans = (1..=9).map(|number| NodePlan::new([number; 20]).having(HASH.0, &[peer]));
     let swarm = FakeDht::mesh(plans).expect("loopback has ports");
     let folder = folder();
-    let memory = Memory::at(folder.path().join("dht.nodes"));
+    let table_file = TableFile::at(folder.path().join("dht.nodes"));
     let dead = Saved { nodes: saved(&swarm.nodes, 100).nodes, ..saved(&swarm.nodes, 0) };
     let silent = |node: &piecemeal::s21_dht_lookup::krpc::Contact| node.address.port() == 4_444;
     let nodes = dead.nodes.iter().filter(|node| silent(node)).copied().collect();
-    memory.save(&Saved { nodes, ..dead }).expect("it can be written");
+    table_file.save(&Saved { nodes, ..dead }).expect("it can be written");
     let way = [swarm.address(0)];
     let begin = Instant::now();
-    let setup =
-        piecemeal::s22_dht_node::Setup { memory: Some(memory), ..setup([127, 0, 0, 1], &way) };
+    let setup = piecemeal::s22_dht_node::Setup {
+        table_file: Some(table_file),
+        ..setup([127, 0, 0, 1], &way)
+    };
     let node = start(setup);
     let results = node.handle().search(HASH, None);
     let Ok(Found::Peers { peers, .. }) = results.recv_timeout(LIMIT) else { panic!("no peers") };
@@ -206,8 +208,8 @@ fn a_broken_table_is_a_note_and_the_node_starts() {
     let folder = folder();
     let path = folder.path().join("dht.nodes");
     std::fs::write(&path, b"broken").expect("it can be written");
-    let memory = Some(Memory::at(&path));
-    let node = start(piecemeal::s22_dht_node::Setup { memory, ..setup([127, 0, 0, 1], &[]) });
+    let table_file = Some(TableFile::at(&path));
+    let node = start(piecemeal::s22_dht_node::Setup { table_file, ..setup([127, 0, 0, 1], &[]) });
     assert!(node.note().is_some_and(|note| note.contains("broken")), "{:?}", node.note());
     node.stop();
     // It knows nobody, so the file stays as it is.
@@ -233,7 +235,7 @@ fn an_ipv6_node_is_in_a_network_of_its_own() {
     let here = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 0));
     let six = |ways: &[SocketAddr]| {
         let named = ways.iter().map(ToString::to_string).collect();
-        let hosts = piecemeal::s22_dht_node::ways::Hosts { named, ..Default::default() };
+        let hosts = piecemeal::s22_dht_node::bootstrap::Hosts { named, ..Default::default() };
         start(piecemeal::s22_dht_node::Setup { hosts, ..piecemeal::s22_dht_node::Setup::at(here) })
     };
     let (first, four) = (six(&[]), node());

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use piecemeal::s21_dht_lookup::node_id::NodeId;
+use piecemeal::s22_dht_node::bootstrap::{Bootstrap, Hosts};
 use piecemeal::s22_dht_node::filter::Filter;
 use piecemeal::s22_dht_node::own_address::OwnAddress;
 use piecemeal::s22_dht_node::rates::Rates;
 use piecemeal::s22_dht_node::tokens::Tokens;
-use piecemeal::s22_dht_node::ways::{Hosts, Ways};
 use sha1::{Digest, Sha1};
 
 use crate::support::{assert_bytes, assert_chosen, assert_number, assert_value};
@@ -223,41 +223,42 @@ fn hosts_of_the_user_are_asked_at_the_start_and_built_in_ones_only_if_nobody_ans
     let host = |name: &str| vec![name.to_owned()];
     let (named, linked, known) = (host("user:1"), host("torrent:1"), host("built.in:1"));
     let all = Hosts { named: named.clone(), linked: linked.clone(), known: known.clone() };
-    let mut ways = Ways::new(all.clone());
+    let mut bootstrap = Bootstrap::new(all.clone());
     let first = Hosts { known: Vec::new(), ..all.clone() };
     assert_eq!(
-        ways.due(false, false, begin),
+        bootstrap.due(false, false, begin),
         Some(first),
         "we know others, but the user names these"
     );
-    ways.looked_up();
-    assert_eq!(ways.due(false, false, seconds(1_000)), None, "we know others");
+    bootstrap.looked_up();
+    assert_eq!(bootstrap.due(false, false, seconds(1_000)), None, "we know others");
     // Then everybody is silent.
-    assert_eq!(ways.due(true, true, seconds(1_000)), None, "somebody may still be found");
-    assert_eq!(ways.due(true, false, seconds(1_000)), Some(all.clone()));
+    assert_eq!(bootstrap.due(true, true, seconds(1_000)), None, "somebody may still be found");
+    assert_eq!(bootstrap.due(true, false, seconds(1_000)), Some(all.clone()));
     assert_eq!(
-        ways.due(true, false, seconds(2_000)),
+        bootstrap.due(true, false, seconds(2_000)),
         None,
         "their names are still being looked up"
     );
-    ways.looked_up();
+    bootstrap.looked_up();
     // While the saved ones are asked, only the built-in hosts wait for what comes of it.
-    let mut ways = Ways::new(all.clone());
-    assert_eq!(ways.due(true, true, begin), Some(Hosts { known: Vec::new(), ..all }));
+    let mut bootstrap = Bootstrap::new(all.clone());
+    assert_eq!(bootstrap.due(true, true, begin), Some(Hosts { known: Vec::new(), ..all }));
     // Alone, built-in ones are not asked by somebody who knows others.
-    let mut ways = Ways::new(Hosts { known, ..Hosts::default() });
-    assert_eq!(ways.due(false, false, begin), None);
-    assert!(ways.due(true, false, begin).is_some());
+    let mut bootstrap = Bootstrap::new(Hosts { known, ..Hosts::default() });
+    assert_eq!(bootstrap.due(false, false, begin), None);
+    assert!(bootstrap.due(true, false, begin).is_some());
 }
 
 #[test]
 fn hosts_are_asked_again_after_15_s_30_s_and_so_on() {
     let begin = Instant::now();
-    let mut ways = Ways::new(Hosts { known: vec!["built.in:1".to_owned()], ..Hosts::default() });
+    let mut bootstrap =
+        Bootstrap::new(Hosts { known: vec!["built.in:1".to_owned()], ..Hosts::default() });
     let asked: Vec<u64> = (0..3_000)
         .filter(|second| {
-            let due = ways.due(true, false, begin + Duration::from_secs(*second)).is_some();
-            ways.looked_up();
+            let due = bootstrap.due(true, false, begin + Duration::from_secs(*second)).is_some();
+            bootstrap.looked_up();
             due
         })
         .collect();
@@ -274,8 +275,9 @@ fn hosts_are_asked_again_after_15_s_30_s_and_so_on() {
 fn a_node_that_knows_few_looks_for_others_again_and_one_that_knows_eight_does_not() {
     let begin = Instant::now();
     let seconds = |known: usize| -> Vec<u64> {
-        let mut ways = Ways::new(Hosts::default());
-        let looks = |second: &u64| ways.looks_again(known, begin + Duration::from_secs(*second));
+        let mut bootstrap = Bootstrap::new(Hosts::default());
+        let looks =
+            |second: &u64| bootstrap.looks_again(known, begin + Duration::from_secs(*second));
         (0..100).filter(looks).collect()
     };
     let clause = "BEP 5, a node's questions";

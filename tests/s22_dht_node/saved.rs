@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use piecemeal::s21_dht_lookup::krpc::Contact;
 use piecemeal::s21_dht_lookup::node_id::NodeId;
-use piecemeal::s22_dht_node::memory::{Memory, Saved};
+use piecemeal::s22_dht_node::table_file::{Saved, TableFile};
 
 use crate::support::{assert_bytes, assert_value, folder};
 
@@ -51,27 +51,27 @@ fn at_most_two_hundred_nodes_are_saved() {
 #[test]
 fn a_file_is_written_whole_and_read_again() {
     let folder = folder();
-    let memory = Memory::at(folder.path().join("new/folder/dht.nodes"));
-    assert_eq!(memory.load(at()), (None, None), "no file is no news");
-    memory.save(&saved()).expect("the folder can be made");
-    assert_eq!(memory.load(at()), (Some(saved()), None));
+    let table_file = TableFile::at(folder.path().join("new/folder/dht.nodes"));
+    assert_eq!(table_file.load(at()), (None, None), "no file is no news");
+    table_file.save(&saved()).expect("the folder can be made");
+    assert_eq!(table_file.load(at()), (Some(saved()), None));
     // Nothing else is left behind.
     let files = fs::read_dir(folder.path().join("new/folder")).expect("it is there").count();
     assert_eq!(files, 1);
     // A node that knows nobody keeps the file that it has.
-    memory.save(&Saved { nodes: Vec::new(), ..saved() }).expect("there is nothing to do");
-    assert_eq!(memory.load(at()).0, Some(saved()));
-    assert_ne!(memory.for_ipv6().path(), memory.path());
+    table_file.save(&Saved { nodes: Vec::new(), ..saved() }).expect("there is nothing to do");
+    assert_eq!(table_file.load(at()).0, Some(saved()));
+    assert_ne!(table_file.for_ipv6().path(), table_file.path());
 }
 
 #[test]
 fn what_is_wrong_with_a_file_is_a_note_and_no_error() {
     let folder = folder();
     let path = folder.path().join("dht.nodes");
-    let memory = Memory::at(&path);
+    let table_file = TableFile::at(&path);
     let said = |bytes: &[u8]| {
         fs::write(&path, bytes).expect("it can be written");
-        let (saved, note) = memory.load(at());
+        let (saved, note) = table_file.load(at());
         assert_eq!(saved, None, "{note:?}");
         note.expect("a note says so")
     };
@@ -98,7 +98,7 @@ fn what_is_wrong_with_a_file_is_a_note_and_no_error() {
     let long = [b"d2:id20:abcdefghij01234567895:nodes1000000:", &[b'x'; 1_000_000][..]].concat();
     assert!(said(&long).ends_with(broken), "a megabyte of nodes");
     // A folder in its place.
-    let (saved, note) = Memory::at(folder.path()).load(at());
+    let (saved, note) = TableFile::at(folder.path()).load(at());
     assert_eq!(saved, None);
     assert!(note.expect("a note says so").contains("the saved nodes cannot be read"));
 }
@@ -106,17 +106,17 @@ fn what_is_wrong_with_a_file_is_a_note_and_no_error() {
 #[test]
 fn an_old_file_is_used_with_a_note() {
     let folder = folder();
-    let memory = Memory::at(folder.path().join("dht.nodes"));
-    memory.save(&saved()).expect("it can be written");
+    let table_file = TableFile::at(folder.path().join("dht.nodes"));
+    table_file.save(&saved()).expect("it can be written");
     let days = |days: u64| at() + Duration::from_secs(days * 24 * 60 * 60);
-    assert_eq!(memory.load(days(13)).1, None);
-    let (read, note) = memory.load(days(20));
+    assert_eq!(table_file.load(days(13)).1, None);
+    let (read, note) = table_file.load(days(20));
     assert_eq!(read, Some(saved()));
     assert!(
         note.expect("a note").ends_with("the nodes were saved 20 days ago, and some may be gone")
     );
     // A clock that was set back makes nothing old.
-    assert_eq!(memory.load(UNIX_EPOCH).1, None);
+    assert_eq!(table_file.load(UNIX_EPOCH).1, None);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::s01_bencode::excerpt;
 use crate::s03_tracker::reach::Reach;
 use crate::s21_dht_lookup::krpc::{Body, Contact, MAX_ECHOED, Packet, Query, Response};
 use crate::s22_dht_node::answers::{packet, second_look};
-use crate::s22_dht_node::searches::Part;
+use crate::s22_dht_node::searches::Purpose;
 use crate::s22_dht_node::tokens::Secret;
 
 impl NodeThread {
@@ -60,8 +60,8 @@ impl NodeThread {
 
     /// Answers a question. Returns whether a newcomer is asked something in turn.
     ///
-    /// Before the answer is even made, the rates are asked: beyond them a question costs us its
-    /// decoding, and whoever sends it the same as before.
+    /// The rates come first, before the answer is made. So a question beyond them costs us no more
+    /// than its decoding.
     fn question(
         &mut self,
         transaction: Vec<u8>,
@@ -109,14 +109,16 @@ impl NodeThread {
                 self.own_address.heard(from.ip(), seen.ip());
                 self.follow_address(now);
             }
-        } else if !matches!(asked.part, Some((_, Part::Announce))) {
+        } else if !matches!(asked.purpose, Some((_, Purpose::Announce))) {
             // A node that answers nothing is of no more use than one that is gone. An announce it
             // may refuse: it has no room, or forgot its token in a restart.
             self.knowledge.table.silent(asked.to, now);
         }
-        match (asked.part, given) {
-            (Some((search, Part::Announce)), given) => self.searches.told(search, given.is_some()),
-            (Some((search, Part::Lookup(number))), given) => {
+        match (asked.purpose, given) {
+            (Some((search, Purpose::Announce)), given) => {
+                self.searches.announce_ended(search, given.is_some())
+            }
+            (Some((search, Purpose::Lookup(number))), given) => {
                 self.searches.with_lookup(search, |lookup| match &given {
                     Some(given) => lookup.answer(number, given, now),
                     None => lookup.refuse(number, now),
@@ -131,7 +133,7 @@ impl NodeThread {
     fn answered(&mut self, given: &Response, address: SocketAddr, now: Instant) {
         // A way in that answers shows that there is a DHT where it is. If that is near us, so may
         // others be. A node far away can name as many near addresses as it likes.
-        if self.ways.addresses().contains(&address) {
+        if self.bootstrap.addresses().contains(&address) {
             self.knowledge.table.admit(Reach::of(address.ip()));
         }
         self.knowledge.table.answered(Contact { id: given.id, address }, now);

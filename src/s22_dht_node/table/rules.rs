@@ -10,13 +10,12 @@ use crate::s04_handshake::origin::Origin;
 use crate::s21_dht_lookup::krpc::{Contact, is_one_host};
 use crate::s21_dht_lookup::node_id::{ID_BITS, NodeId};
 
-/// Ports below this one are for a system's own services, and whoever names one wants us to knock
-/// there.
+/// Ports below this one are for a system's own services. Whoever names one wants us to knock there.
 const PRIVILEGED: u16 = 1024;
 
-/// Whether only one of two nodes may be in a table: they have the same id, or the same address. On
-/// this network there may be many at one IP: each program of a computer is a node of its own.
-pub fn is_like(one: Contact, other: Contact) -> bool {
+/// Whether only one of two nodes may be in a table: they have the same id, the same address, or the
+/// same IP. Near us there may be many at one IP: each program of a computer is a node of its own.
+pub fn conflicts(one: Contact, other: Contact) -> bool {
     let (ip, other_ip) = (one.address.ip(), other.address.ip());
     let alone = Reach::of(ip) == Reach::Internet;
     one.id == other.id
@@ -37,7 +36,7 @@ pub fn shared_bits(one: NodeId, other: NodeId) -> usize {
 
 /// Returns an id that shares exactly this many leading bits with ours; in the last bucket, at least
 /// as many. The other bits are random.
-pub fn within(own: NodeId, shared: usize, is_last: bool, random: [u8; 20]) -> NodeId {
+pub fn random_in_bucket(own: NodeId, shared: usize, is_last: bool, random: [u8; 20]) -> NodeId {
     let mut id = NodeId(random);
     for (number, (byte, ours)) in id.0.iter_mut().zip(own.0).enumerate() {
         let bits = shared.saturating_sub(8 * number).min(8);

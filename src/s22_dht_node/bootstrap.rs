@@ -6,8 +6,9 @@
 //! | that a torrent names | likewise, unless the address is that of a service of this network |
 //! | that the program brings along | only when we know nobody: everybody asks them |
 //!
-//! A node that has got in knows a few others, and finds itself by looking for its own id. While it
-//! knows fewer than eight, it does so again after 2 s, 4 s, and so on: others come in as well.
+//! A node that has got in knows a few others, and gets to know its neighbors by a lookup of its own
+//! id. While it knows fewer than eight nodes, it does so again after 2 s, 4 s, and so on: others
+//! come in as well.
 //!
 //! When nobody answers, the hosts are asked again after 15 s, 30 s, and so on up to ten minutes. A
 //! network that was down may come back.
@@ -24,16 +25,16 @@ use crate::s13_peer_sources::STACK;
 use crate::s21_dht_lookup::K;
 use crate::s21_dht_lookup::ask::resolve;
 
-/// The first pause before they are asked again.
+/// The first pause before the hosts are asked again. It doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(15);
-/// The longest.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
-/// The first pause before a node that knows few looks for others again.
+/// The longest such pause.
+const MAX_PAUSE: Duration = Duration::from_secs(10 * 60);
+/// The first pause before a node that knows few others looks for more. It doubles each time.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// The most addresses that are kept. One that answers is enough.
 const MAX_ADDRESSES: usize = 32;
 
-/// The longest time for names to be looked up. One that takes longer leads nowhere this time.
+/// The longest time for names to be looked up. One that takes longer is not used this time.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The number of names that are looked up at the same time. A torrent may name a hundred.
 const SIDE_BY_SIDE: usize = 16;
@@ -51,34 +52,41 @@ pub struct Hosts {
 
 /// The ways in, and when to take them.
 #[derive(Debug)]
-pub struct Ways {
+pub struct Bootstrap {
     hosts: Hosts,
     /// The addresses that their names have led to.
     addresses: Vec<SocketAddr>,
-    /// Whether those that are asked at each start still have to be.
+    /// Whether there are hosts that are asked at each start, and they have not been asked yet.
     begin: bool,
-    /// Whether their names are being looked up.
+    /// Whether names are being looked up.
     is_looking: bool,
-    /// Not before this time.
+    /// The hosts are not asked again before this time.
     next: Option<Instant>,
-    /// The pause after the next time.
+    /// How long they are left alone after the next time.
     pause: Duration,
-    /// When we last looked for others, and the pause after that.
+    /// When we last looked for other nodes, and the pause after that.
     looked: Option<(Instant, Duration)>,
 }
 
-impl Ways {
+impl Bootstrap {
     /// Begins with hosts that have not been asked.
-    pub fn new(hosts: Hosts) -> Ways {
+    pub fn new(hosts: Hosts) -> Bootstrap {
         let begin = !hosts.named.is_empty() || !hosts.linked.is_empty();
-        let (addresses, is_looking, next, looked) = Default::default();
-        Ways { hosts, addresses, begin, is_looking, next, pause: FIRST_PAUSE, looked }
+        Bootstrap {
+            hosts,
+            addresses: Vec::new(),
+            begin,
+            is_looking: false,
+            next: None,
+            pause: FIRST_PAUSE,
+            looked: None,
+        }
     }
 
-    /// Returns the hosts to ask now, if it is time. There may be none: then only those nodes are
-    /// left to be asked that have not answered.
+    /// Returns the hosts to ask now, if it is time. There may be none among them: then all that is
+    /// left is to try the nodes again that we know, and that have not answered.
     ///
-    /// `cut_off`: we know nobody who answers. `runs`: a lookup of ours is on its way, and may still
+    /// `cut_off`: we know nobody who answers. `runs`: a lookup of ours is running, and may still
     /// find somebody. The hosts that are asked at each start need not wait for it.
     pub fn due(&mut self, cut_off: bool, runs: bool, now: Instant) -> Option<Hosts> {
         if !cut_off {
@@ -94,12 +102,12 @@ impl Ways {
             hosts.known.clear();
         }
         (self.begin, self.next) = (false, Some(now + self.pause));
-        self.pause = (2 * self.pause).min(LONGEST_PAUSE);
+        self.pause = (2 * self.pause).min(MAX_PAUSE);
         self.is_looking = hosts != Hosts::default();
         Some(hosts)
     }
 
-    /// Whether to look for others again, as we know only this many.
+    /// Whether it is time to look for other nodes again, as we know only this many.
     pub fn looks_again(&mut self, known: usize, now: Instant) -> bool {
         let (last, pause) = *self.looked.get_or_insert((now, FIRST_LOOK));
         let is_time = known < K && now.saturating_duration_since(last) >= pause;
@@ -146,7 +154,7 @@ pub(super) fn look_up(hosts: &Hosts, is_ipv4: bool, handle: &Handle) {
         let may = |it: &SocketAddr| !is_stranger || packet_refusal(*it).is_none();
         let found = resolve(&lookups, host, deadline).unwrap_or_default();
         let family = found.into_iter().filter(|it| it.is_ipv4() == is_ipv4 && may(it)).collect();
-        handle.order(Order::Way(family));
+        handle.order(Order::HostAddresses(family));
     };
     for some in all.chunks(SIDE_BY_SIDE) {
         thread::scope(|scope| {

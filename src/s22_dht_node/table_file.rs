@@ -39,11 +39,11 @@ pub const SAVE_AGAIN: Duration = Duration::from_secs(5 * 60);
 /// The most bytes that are read. Ours are never longer than 8 KB.
 const LARGEST: u64 = 64 * 1024;
 const LIMITS: Limits = Limits { depth: 4, items: 100 };
-/// The age from which a note says that it is old. It is used all the same: some nodes stay for
-/// years.
+/// The age from which on a note says that the file is old. It is used all the same: some nodes stay
+/// for years.
 const OLD: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// What is saved of a node.
+/// What a node saves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
     /// Our id.
@@ -82,8 +82,8 @@ impl Saved {
         encode::dictionary(pairs)
     }
 
-    /// Reads a file's content. `None` if it is no such file. It is read as carefully as a packet: a
-    /// disk may be shared with strangers.
+    /// Reads a file's content; `None` if it is another kind of file. It is read as carefully as a
+    /// packet: a disk may be shared with strangers.
     pub fn decode(bytes: &[u8]) -> Option<Saved> {
         let top = decode_within(bytes, LIMITS).ok()?;
         let string = |key| top.get(key).and_then(Value::bytes).unwrap_or_default();
@@ -100,8 +100,8 @@ impl Saved {
     }
 
     /// Whether a node at this address may take the id: it listens at the same port, and the id fits
-    /// the address that it had. Others keep us by our id, so a node that comes back should have it
-    /// again.
+    /// the address that others saw. They know us by our id, so a node that comes back should have
+    /// it again.
     pub fn is_ours(&self, listening: SocketAddr) -> bool {
         self.port == listening.port() && self.ip.is_none_or(|ip| self.id.fits(ip))
     }
@@ -109,20 +109,20 @@ impl Saved {
 
 /// A file with a table in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Memory {
+pub struct TableFile {
     /// Where it is, or will be.
     path: PathBuf,
 }
 
-impl Memory {
-    /// The file at this path. It need not exist.
-    pub fn at(path: impl Into<PathBuf>) -> Memory {
-        Memory { path: path.into() }
+impl TableFile {
+    /// Names the file at this path, which need not exist.
+    pub fn at(path: impl Into<PathBuf>) -> TableFile {
+        TableFile { path: path.into() }
     }
 
-    /// The file of the user who runs the program: a file of its state, which is neither a setting
-    /// nor a cache. `None` if the system does not say where such files go.
-    pub fn of_user() -> Option<Memory> {
+    /// Names the file of the user who runs the program. It goes where programs keep their state,
+    /// which is neither a setting nor a cache. `None` if the system does not say where that is.
+    pub fn of_user() -> Option<TableFile> {
         let variable = |name| {
             let path = std::env::var_os(name).map(PathBuf::from)?;
             // The standard asks to ignore a path that depends on where the program was started.
@@ -131,14 +131,14 @@ impl Memory {
         let folder = variable("XDG_STATE_HOME")
             .or_else(|| variable("LOCALAPPDATA"))
             .or_else(|| Some(variable("HOME")?.join(".local/state")))?;
-        Some(Memory::at(folder.join("piecemeal").join("dht.nodes")))
+        Some(TableFile::at(folder.join("piecemeal").join("dht.nodes")))
     }
 
     /// Returns the file for the other family: each has a table of its own.
-    pub fn for_ipv6(&self) -> Memory {
+    pub fn for_ipv6(&self) -> TableFile {
         let mut name = self.path.clone().into_os_string();
         name.push("6");
-        Memory::at(name)
+        TableFile::at(name)
     }
 
     /// Returns the path.
@@ -146,7 +146,8 @@ impl Memory {
         &self.path
     }
 
-    /// Reads the file: what it holds, and what there is to say about it. No file is no news.
+    /// Reads the file. Returns what it holds, and what the user should know about it: nothing, if
+    /// there is no file yet.
     pub fn load(&self, now: SystemTime) -> (Option<Saved>, Option<String>) {
         let say = |what: String| Some(format!("{}: {what}", self.path.display()));
         let mut bytes = Vec::new();
