@@ -71,7 +71,7 @@ use std::time::Instant;
 use thiserror::Error;
 
 use self::asking::Owed;
-use self::blame::Suspect;
+use self::blame::SpoiltPiece;
 use self::giving::{Allowance, Asker, Giver};
 use self::layers::{Lacking, MissingLayers};
 use self::message::{HashMessage, HashMessageError, HashRequest};
@@ -154,12 +154,11 @@ impl Hashes {
     }
 
     /// Adds the hashes of blocks that show which peer has spoilt a piece.
-    fn want_blame(&self, trees: &Trees) {
+    fn want_block_hashes(&self, trees: &Trees) {
         let Some(torrent) = (self.torrent)() else { return };
-        let suspects = torrent.queue.unexplained().into_iter();
-        let suspects = suspects.filter_map(|piece| Suspect::of_piece(trees, piece.get()));
-        let requests: Vec<HashRequest> = suspects.map(|suspect| suspect.request).collect();
-        self.missing(trees, |missing| missing.want_too(&requests));
+        let spoilt = torrent.queue.unexplained().into_iter();
+        let asked = spoilt.filter_map(|it| Some(SpoiltPiece::of_piece(trees, it.get())?.request));
+        self.missing(trees, |missing| missing.want_too(&asked.collect::<Vec<_>>()));
     }
 
     /// Keeps an answer, if it is right.
@@ -172,12 +171,13 @@ impl Hashes {
         request: &HashRequest,
         hashes: &[Hash],
     ) -> Result<(), HashTransferError> {
-        let suspects = Suspect::of_request(trees, request);
-        if let Some(suspect) = suspects.first() {
-            check(request, hashes, suspect.expected)?;
+        // The hashes of a piece's blocks lead to the hash of the piece, which is known.
+        let spoilt = SpoiltPiece::of_request(trees, request);
+        if let Some(piece) = spoilt.first() {
+            check(request, hashes, piece.expected)?;
             self.missing(trees, |missing| missing.keep(request, hashes));
             let torrent = (self.torrent)();
-            torrent.iter().for_each(|it| suspects.iter().for_each(|one| one.explain(hashes, it)));
+            torrent.iter().for_each(|it| spoilt.iter().for_each(|one| one.explain(hashes, it)));
             return Ok(());
         }
         // A part of a layer has a proof up to the root. Computed before the lock is taken.
@@ -261,7 +261,7 @@ impl HashTransfer {
             return;
         }
         self.be_witness(&trees, now);
-        self.hashes.want_blame(&trees);
+        self.hashes.want_block_hashes(&trees);
         for request in self.hashes.missing(&trees, |missing| self.owed.ask(missing, now)) {
             HashMessage::Request(request).encode_to(&mut reply.plain);
         }

@@ -127,7 +127,7 @@ impl Knowledge {
         from: SocketAddr,
         (now, dice): (Instant, &mut impl FnMut() -> Secret),
     ) -> Packet {
-        self.tokens.turn(now, dice);
+        self.tokens.rotate(now, dice);
         self.count(query);
         let body = match query {
             Query::Ping => Body::Response(Response::new(self.id)),

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use sha1::{Digest, Sha1};
 
 /// How long a secret is used for new tokens.
-pub const TURN: Duration = Duration::from_secs(5 * 60);
+pub const ROTATION: Duration = Duration::from_secs(5 * 60);
 /// The length of a token in bytes. A guess is right once in 2^64.
 pub const LENGTH: usize = 8;
 
@@ -38,15 +38,15 @@ impl Tokens {
     }
 
     /// Makes a new secret if the present one is five minutes old. To be called before each use.
-    pub fn turn(&mut self, now: Instant, dice: &mut impl FnMut() -> Secret) {
+    pub fn rotate(&mut self, now: Instant, dice: &mut impl FnMut() -> Secret) {
         let age = now.saturating_duration_since(self.since);
-        if age < TURN {
+        if age < ROTATION {
             return;
         }
         // Dated back to when it was due: if nobody asks for nine minutes, the secret before must
         // not count for another five. After ten, it is too old to be the previous one.
         (self.previous, self.since) =
-            if age < 2 * TURN { (self.secret, self.since + TURN) } else { (dice(), now) };
+            if age < 2 * ROTATION { (self.secret, self.since + ROTATION) } else { (dice(), now) };
         self.secret = dice();
     }
 

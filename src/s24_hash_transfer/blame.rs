@@ -18,7 +18,7 @@ use crate::s23_v2::merkle::{BLOCK_LENGTH, Hash};
 use crate::s23_v2::trees::Trees;
 
 /// A piece with a block that is wrong.
-pub struct Suspect {
+pub struct SpoiltPiece {
     /// The piece's number.
     piece: u32,
     /// Asks for the hashes of all its blocks, and for no proof: the hash of the piece is known.
@@ -29,10 +29,10 @@ pub struct Suspect {
     blocks: usize,
 }
 
-impl Suspect {
+impl SpoiltPiece {
     /// Returns what to ask for, about a piece. `None` if it has a single block, or more than are
     /// given at a time: pieces longer than 8 MiB are fetched again, as in version 1.
-    pub fn of_piece(trees: &Trees, piece: u32) -> Option<Suspect> {
+    pub fn of_piece(trees: &Trees, piece: u32) -> Option<SpoiltPiece> {
         let file = trees.file_of(piece)?;
         let layer = trees.height_at(file);
         let length = 1u32.checked_shl(layer).filter(|length| (2..=MAX_LENGTH).contains(length))?;
@@ -44,18 +44,18 @@ impl Suspect {
             proof_layers: layer - 1, // those that we compute ourselves
         };
         let blocks = trees.bytes_of(file, piece).div_ceil(BLOCK_LENGTH as u64) as usize;
-        Some(Suspect { piece, request, expected: *trees.piece_hash(piece)?, blocks })
+        Some(SpoiltPiece { piece, request, expected: *trees.piece_hash(piece)?, blocks })
     }
 
     /// Returns the pieces about which we have made this request: one for each file with this root,
     /// or none if it was about a layer.
-    pub fn of_request(trees: &Trees, request: &HashRequest) -> Vec<Suspect> {
+    pub fn of_request(trees: &Trees, request: &HashRequest) -> Vec<SpoiltPiece> {
         let files = trees.of_root(request.root);
-        let suspects = files.filter_map(|file| {
+        let spoilt = files.filter_map(|file| {
             let piece = file.first_piece + (request.index >> trees.height_at(file));
-            Suspect::of_piece(trees, piece).filter(|suspect| suspect.request == *request)
+            SpoiltPiece::of_piece(trees, piece).filter(|spoilt| spoilt.request == *request)
         });
-        suspects.collect()
+        spoilt.collect()
     }
 
     /// Tells the work queue which hashes the blocks must have.

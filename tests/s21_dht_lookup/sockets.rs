@@ -266,9 +266,12 @@ fn a_ping_that_is_refused_says_so() {
     assert_value("the error", error, expected, CLAUSE);
 }
 
-/// A node that answers its first question only once a second one has been asked, of any node.
-#[derive(Clone)]
-struct Belated(Arc<Mutex<Vec<(Vec<u8>, SocketAddr)>>>);
+/// A question, and the node that it went to.
+type Asked = (Vec<u8>, SocketAddr);
+
+/// A network in which the first question is answered once a second one has been asked.
+#[derive(Clone, Default)]
+struct Belated(Arc<Mutex<Vec<Asked>>>);
 
 impl Datagrams for Belated {
     fn send(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
@@ -298,7 +301,7 @@ impl Datagrams for Belated {
 
 #[test]
 fn an_answer_to_an_earlier_lookup_is_none_to_the_next_one() {
-    let belated = Belated(Arc::default());
+    let belated = Belated::default();
     let id = NodeId(*b"abcdefghij0123456789");
     let mut asker = Asker::new(Box::new(belated.clone()), id);
     let mut look_up = |from, time| {

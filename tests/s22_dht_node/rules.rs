@@ -40,11 +40,11 @@ fn a_token_is_good_for_five_to_ten_minutes() {
     for (made, later, good) in cases {
         let mut tokens = Tokens::new(begin, &mut dice);
         for minute in 0..made {
-            tokens.turn(begin + minutes(minute), &mut dice);
+            tokens.rotate(begin + minutes(minute), &mut dice);
         }
         let token = tokens.token(ip("192.0.2.1"));
         for minute in made..=made + later {
-            tokens.turn(begin + minutes(minute), &mut dice);
+            tokens.rotate(begin + minutes(minute), &mut dice);
         }
         assert_chosen(
             &format!("a token of minute {made}, {later} minutes later"),
@@ -63,7 +63,7 @@ fn quiet_minutes_do_not_make_a_token_good_for_longer() {
     let mut tokens = Tokens::new(begin, &mut dice);
     let token = tokens.token(ip("192.0.2.1"));
     for (minute, good) in [(9, true), (10, false)] {
-        tokens.turn(begin + minutes(minute), &mut dice);
+        tokens.rotate(begin + minutes(minute), &mut dice);
         assert_chosen(
             &format!("a token of minute 0, at minute {minute}"),
             tokens.knows(&token, ip("192.0.2.1")),
@@ -81,7 +81,7 @@ fn after_a_quiet_hour_no_earlier_token_is_good() {
     let mut tokens = Tokens::new(begin, &mut dice);
     let token = tokens.token(ip("192.0.2.1"));
     // Nobody has asked for an hour, so nothing has turned.
-    tokens.turn(begin + minutes(60), &mut dice);
+    tokens.rotate(begin + minutes(60), &mut dice);
     assert!(!tokens.knows(&token, ip("192.0.2.1")), "a token of an hour ago");
     assert!(tokens.knows(&tokens.token(ip("192.0.2.1")), ip("192.0.2.1")));
 }
