@@ -37,7 +37,7 @@
 //!   that it has dialed us from leads nowhere.
 //! * **A peer far away is not told who is near us.** It could not reach 192.168.1.7, and it need
 //!   not know of it.
-//! * **One peer cannot fill the address book:** 200 addresses a message, a message in 30 s, 100
+//! * **One peer cannot fill the address book:** 200 addresses of a list, a message in 30 s, 100
 //!   addresses from one IP, however often it connects. When it says that others are gone, we dial
 //!   them all the same.
 //! * **Left out:** hole punching (BEP 55), which is what flag 3 announces.
