@@ -60,8 +60,8 @@ pub struct Table {
 struct Bucket {
     /// In no order. Eight are compared faster than they are sorted.
     nodes: Vec<Node>,
-    /// Nodes that have answered, and that found no place. The last one to come is the first to get
-    /// one: it has answered most recently.
+    /// Nodes that have answered, and that found no place. When a node goes bad, the last one that
+    /// came gets its place: it has answered most recently.
     replacements: Vec<Node>,
     /// When a node last came, answered or was replaced.
     changed: Instant,
@@ -221,7 +221,7 @@ impl Table {
         self.nodes().map(|node| node.contact).collect()
     }
 
-    /// Whether there is no node that has answered, and might answer again.
+    /// Whether we know no node that answers: each is bad, or has never answered.
     pub fn is_cut_off(&self) -> bool {
         !self.nodes().any(|node| node.answered.is_some() && !node.is_bad())
     }
