@@ -27,6 +27,7 @@ pub mod exit_codes;
 pub mod explain_input;
 pub mod failure;
 pub mod find_peers;
+pub mod findings;
 pub mod grade_class;
 pub mod grade_inside;
 pub mod grade_lines;

@@ -149,7 +149,7 @@ fn print_failure(failure: &Failure, options: &Options) -> io::Result<()> {
     };
     // A closed stderr must not turn one error into another.
     let _ = writeln!(err, "{red}error:{plain} {failure}");
-    if options.json {
+    if options.json && !failure.is_told() {
         writeln!(io::stdout(), "{}", cli::json_line(&failure.json()))?;
     }
     answered

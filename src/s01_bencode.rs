@@ -253,6 +253,7 @@ impl<'a> Decoder<'a, '_> {
         let mut items = Vec::new();
         while self.peek()? != b'e' {
             self.path.push(Step::Item(items.len()));
+            one_first(&mut items);
             items.push(self.value()?); // after an error the path stays, to say where
             self.path.pop();
         }
@@ -276,6 +277,7 @@ impl<'a> Decoder<'a, '_> {
             };
             sorted &= pairs.last().is_none_or(|(last, _)| *last < key);
             self.path.push(Step::Key(key));
+            one_first(&mut pairs);
             pairs.push((key, self.value()?));
             self.path.pop();
         }
@@ -312,6 +314,15 @@ impl<'a> Decoder<'a, '_> {
     /// and not a panic, should there be a mistake above.
     fn slice(&self, start: usize, end: usize) -> Result<&'a [u8], Broken> {
         self.input.get(start..end).ok_or((start, Rule::Ended))
+    }
+}
+
+/// Makes room for the first item, and only for that: a `Vec` would make room for four. In a torrent
+/// of a million files most lists and dictionaries have one item, and the rest would be most of the
+/// memory.
+fn one_first<T>(items: &mut Vec<T>) {
+    if items.capacity() == 0 {
+        items.reserve_exact(1);
     }
 }
 

@@ -28,6 +28,11 @@ pub fn outcome(done: &Value, seconds: f64, verdict: &str) -> String {
     lines.join("\n")
 }
 
+/// Returns the options of a command whose answer is part of another one's.
+pub fn as_text(options: &Options) -> Options {
+    Options { json: false, ..options.clone() }
+}
+
 /// Returns upload options for the downloads: they also give, but only on this machine.
 pub fn on_this_machine() -> DownloadUploads {
     DownloadUploads {

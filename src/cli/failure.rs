@@ -59,6 +59,8 @@ pub struct Failure {
     help: Option<String>,
     see: Option<Cow<'static, str>>,
     answer: Option<Box<Answer>>,
+    /// Its JSON has been printed.
+    is_told: bool,
 }
 
 impl Failure {
@@ -71,6 +73,7 @@ impl Failure {
             help: None,
             see: None,
             answer: None,
+            is_told: false,
         }
     }
 
@@ -103,6 +106,16 @@ impl Failure {
     pub fn answer(mut self, answer: Answer) -> Failure {
         self.answer = Some(Box::new(answer));
         self
+    }
+
+    /// The same, whose JSON has been printed already, with a long result.
+    pub fn told(self) -> Failure {
+        Failure { is_told: true, ..self }
+    }
+
+    /// Whether its JSON has been printed already.
+    pub fn is_told(&self) -> bool {
+        self.is_told
     }
 
     /// Returns what happened, without the advice.

@@ -8,7 +8,7 @@ use piecemeal::lab::demo_swarm::{album, describe, film, song, start, start_in_dh
 use serde_json::{Value, json};
 
 use super::{download, magnet_download, verify};
-use crate::cli::demo_report::{begin_at, local, on_this_machine, outcome};
+use crate::cli::demo_report::{as_text, begin_at, local, on_this_machine, outcome};
 use crate::cli::failure::Failure;
 use crate::cli::run_download::DownloadOptions;
 use crate::cli::{Answer, Options, print_line};
@@ -63,7 +63,7 @@ fn act(
         None => download::Args { wanted, torrent: torrent.clone(), uploads }.run(options)?,
     };
     let seconds = begun.elapsed().as_secs_f64();
-    let verdict = verify::Args { torrent, path: output }.run(options)?.text;
+    let verdict = verify::Args { torrent, path: output }.run(&as_text(options))?.text;
     say(options, &outcome(&done.json, seconds, &verdict));
     Ok(done.json)
 }

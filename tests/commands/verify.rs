@@ -263,3 +263,35 @@ fn a_name_from_the_torrent_cannot_give_orders_to_the_terminal() {
     std::fs::create_dir(folder.path().join("out")).expect("a temporary folder takes a folder");
     fails_with(&verify(folder.path(), "out"), "0  .\nbadname: missing\n0 of 1 pieces are right.\n");
 }
+
+/// Three megabytes of files without a byte, none of which is there.
+#[test]
+fn a_hundred_thousand_missing_files_take_no_more_memory_than_the_torrent_does() {
+    let folder = folder();
+    let names: Vec<String> = (0..100_000).map(|number| format!("{number:05}")).collect();
+    let files: Vec<(&str, Vec<u8>)> = names.iter().map(|name| (&**name, Vec::new())).collect();
+    Recipe::files("many", 16_384, &files).build().write(folder.path(), None);
+    let peak = |command: &[&str], path: Option<&str>, code: i32| {
+        let run = Run::new(command).arg("test.torrent").dir(folder.path());
+        let mut run = path.into_iter().fold(run, Run::arg).start();
+        let mut peak = None;
+        while !run.is_over() {
+            peak = run.status("VmHWM").max(peak);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let outcome = run.finish();
+        assert_eq!(outcome.code, Some(code), "{}", outcome.err());
+        (outcome.out().len(), peak)
+    };
+    let (_, read) = peak(&["info"], None, 0);
+    for command in [&["verify"][..], &["verify", "--json"]] {
+        let (length, verified) = peak(command, Some("."), 6);
+        assert!(length > 1_000_000, "{command:?} names the files");
+        // A list of files costs 16 MiB, and a report on each 7. As a tree of JSON they took 200.
+        let bound = read.map(|read| read + (48 << 10));
+        assert!(
+            verified <= bound || bound.is_none(),
+            "{command:?}: {verified:?}, {read:?} to read"
+        );
+    }
+}

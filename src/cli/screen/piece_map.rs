@@ -1,51 +1,11 @@
-//! Shows how content compares with its torrent: a map of pieces, a line for a file. (stage 10)
+//! A map of pieces: a character for each, or for several. (stage 10)
 
 use std::ops::Range;
-use std::path::Path;
 
-use piecemeal::s01_bencode::{counted, printable};
-use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::bitfield::Bitfield;
-use piecemeal::s10_storage::damage::{FileReport, State};
-use serde_json::{Value, json};
-
-use crate::cli::Answer;
 
 /// The assumed width of a screen, and the rows of the map that fit on it above the other lines.
 const SCREEN: (usize, usize) = (80, 16);
-
-/// Returns the map, a line for each file that is not whole, and the total.
-pub fn describe(info: &Info, path: &Path, right: &Bitfield, files: &[FileReport]) -> Answer {
-    let (good, all) = (right.count(), info.piece_count());
-    let name = |file: &FileReport| match info.multi_file {
-        true => info.files[file.number].path.to_string_lossy().into_owned(),
-        false => path.to_string_lossy().into_owned(),
-    };
-    let mut lines = map(right, all);
-    for file in files.iter().filter(|file| file.state != State::Whole) {
-        lines.push(format!(
-            "{}: {}",
-            printable(&name(file)),
-            fault(file, info.files[file.number].length)
-        ));
-    }
-    lines.push(format!("{good} of {all} pieces are right."));
-    let files: Vec<Value> = files
-        .iter()
-        .map(|file| {
-            json!({
-                "path": name(file), "length": info.files[file.number].length, "found": file.found, "state": word(file.state),
-                "pieces": file.pieces.len(), "wrong": file.wrong,
-                "first_wrong": file.first_wrong.as_ref().map(|bytes| [bytes.start, bytes.end.saturating_sub(1)]),
-            })
-        })
-        .collect();
-    let wrong: Vec<[u32; 2]> = runs(right, all).map(|run| [run.start, run.end - 1]).collect();
-    Answer {
-        text: lines.join("\n"),
-        json: json!({ "pieces": all, "right": good, "wrong": wrong, "files": files }),
-    }
-}
 
 /// Returns rows of characters, each after the number of its first piece, in at most
 /// `columns` and `rows`; and the number of pieces for which a character stands.
@@ -78,7 +38,7 @@ pub fn grid(
 }
 
 /// Returns the map of right pieces. If they do not all fit, a character stands for several.
-fn map(right: &Bitfield, all: u32) -> Vec<String> {
+pub fn map(right: &Bitfield, all: u32) -> Vec<String> {
     let (mut lines, each) = grid(all, SCREEN.0, SCREEN.1, |pieces| cell(right, pieces));
     if each > 1 {
         lines.push(format!("A character is {each} pieces: # all are right, + some, . none."));
@@ -108,46 +68,6 @@ fn count(set: &Bitfield, pieces: &Range<u32>) -> u32 {
         (word >> after << after << before).count_ones()
     });
     inside.sum()
-}
-
-/// Returns the runs of wrong pieces.
-fn runs(right: &Bitfield, all: u32) -> impl Iterator<Item = Range<u32>> {
-    let mut next = 0;
-    std::iter::from_fn(move || {
-        let first = (next..all).find(|piece| !right.has(*piece))?;
-        next = (first..all).find(|piece| right.has(*piece)).unwrap_or(all);
-        Some(first..next)
-    })
-}
-
-/// Says what is wrong with a file that should have `length` bytes.
-fn fault(file: &FileReport, length: u64) -> String {
-    let found = file.found.unwrap_or(0);
-    let wrong = file.first_wrong.as_ref().map(|bytes| {
-        let (pieces, last) = (file.pieces.len(), bytes.end.saturating_sub(1));
-        format!(
-            "{} of its {pieces} pieces wrong, first in bytes {} to {last}",
-            file.wrong, bytes.start
-        )
-    });
-    let what = match file.state {
-        State::Missing => return "missing".to_owned(),
-        State::TooShort => Some(format!("too short, {found} of {length} bytes")),
-        State::TooLong => Some(format!("too long, {} instead of {length}", counted(found, "byte"))),
-        State::Wrong | State::Whole => None,
-    };
-    what.into_iter().chain(wrong).collect::<Vec<_>>().join("; ")
-}
-
-/// Returns the name of a state for programs.
-fn word(state: State) -> &'static str {
-    match state {
-        State::Whole => "whole",
-        State::Missing => "missing",
-        State::TooShort => "too short",
-        State::TooLong => "too long",
-        State::Wrong => "wrong",
-    }
 }
 
 #[cfg(test)]
