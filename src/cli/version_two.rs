@@ -5,7 +5,6 @@ use std::path::Path;
 
 use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s02_metainfo::Info;
-use piecemeal::s06_magnet::Magnet;
 use piecemeal::s15_swarm::view::Watch;
 use piecemeal::s23_v2::trees;
 use serde_json::{Value, json};
@@ -33,15 +32,6 @@ pub fn roots(info: &Info, out: &mut dyn Write) -> io::Result<()> {
         let path = info.files.get(file.number).map(|entry| entry.path.to_string_lossy());
         writeln!(out, "{} {}", file.root, printable(&path.unwrap_or_default()))
     })
-}
-
-/// Doubts a link with two hashes, after peers that know one of them as another torrent's.
-pub fn doubt(magnet: &Magnet, failure: Failure) -> Failure {
-    let is_double = magnet.info_hash.is_some() && magnet.info_hash_v2.is_some();
-    if !is_double || !failure.what().contains("serves another torrent") {
-        return failure;
-    }
-    failure.help("the link's two hashes may name two torrents: try it with one of them")
 }
 
 /// Adds the long name, and the root of each file. `files` are those that are no padding.

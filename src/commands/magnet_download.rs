@@ -39,6 +39,5 @@ impl Args {
         add_sources(&mut plan, Named { tiers, linked, ..Named::default() }, options);
         need_sources(&plan, &magnet, options)?;
         run_download(plan, &self.wanted, &self.magnet, options)
-            .map_err(|failure| crate::cli::version_two::doubt(&magnet, failure)) // version_two is plugged in
     }
 }

@@ -1,12 +1,15 @@
 //! How we introduce ourselves to a peer: by which name of the torrent, and with which bits. It
 //! changes when the info dictionary comes.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Swarm;
 use crate::s02_metainfo::{Info, InfoHash};
-use crate::s04_handshake::Handshake;
+use crate::s04_handshake::{Handshake, HandshakeError};
 use crate::s05_messages::FAST_BIT;
+use crate::s05_messages::connection::{Connection, HANDSHAKE_TIMEOUT};
 use crate::s07_extension::EXTENSION_BIT;
 
 impl Swarm {
@@ -29,9 +32,27 @@ impl Swarm {
         if self.torrent.get().is_some() { ours.with_bit(FAST_BIT) } else { ours }
     }
 
-    /// The handshake with which we dial a peer, by one of the torrent's names.
-    pub(super) fn opening(&self, name: InfoHash) -> Handshake {
-        let ours = Handshake { info_hash: name, ..self.handshake() };
-        self.names.bit(name).map_or(ours, |bit| ours.with_bit(bit))
+    /// Dials a peer and introduces us by one of the torrent's names. One deadline for all of it: a
+    /// peer that is slow in everything holds a place meanwhile.
+    ///
+    /// # Errors
+    /// If the peer cannot be reached, or does not serve the torrent.
+    pub(super) fn meet(
+        &self,
+        peer: SocketAddr,
+        name: InfoHash,
+    ) -> Result<Connection, HandshakeError> {
+        let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+        let dial =
+            |ours: &Handshake| Connection::open_any(&*self.dial, peer, ours, &self.names, deadline);
+        let plain = Handshake { info_hash: name, ..self.handshake() };
+        let Some(bit) = self.names.bit(name) else { return dial(&plain) };
+        match dial(&plain.with_bit(bit)) {
+            // It also knows a better name, and that is not ours. If we have both from a link, they
+            // may be two torrents'. By the name that we share, it can give us the info dictionary,
+            // which proves that. Its word alone does not.
+            Err(HandshakeError::OtherTorrent { .. }) if self.info.get().is_none() => dial(&plain),
+            met => met,
+        }
     }
 }

@@ -12,14 +12,13 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Instant;
 
 use super::ended::Ended;
 use super::magnet::fetch_info_first;
 use super::{Live, Swarm, SwarmMessage};
 use crate::s02_metainfo::InfoHash;
 use crate::s05_messages::FAST_BIT;
-use crate::s05_messages::connection::{Connection, HANDSHAKE_TIMEOUT};
+use crate::s05_messages::connection::Connection;
 use crate::s07_extension::Extensions;
 use crate::s07_extension::dont_have::DontHave;
 use crate::s07_extension::extension::Extension;
@@ -107,16 +106,8 @@ impl Drop for Farewell<'_> {
 /// The reason why the connection ended, or could not be made.
 fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<(), Ended> {
     let dialed = matches!(candidate, Candidate::Dial(..));
-    // One deadline for the dial and the handshake: a peer that is slow in both holds a place
-    // meanwhile.
     let mut connection = match candidate {
-        Candidate::Dial(peer, name) => Connection::open_any(
-            &*swarm.dial,
-            peer,
-            &swarm.opening(name),
-            &swarm.names,
-            Instant::now() + HANDSHAKE_TIMEOUT,
-        )?,
+        Candidate::Dial(peer, name) => swarm.meet(peer, name)?,
         Candidate::Met(connection) => *connection,
     };
     // From here on, the peer counts as connected, and the torrent loop can hang up on it.

@@ -4,7 +4,7 @@
 use super::super::support::{Gate, LIMIT, Must, assert_number, insist, insist_eq, wire};
 use super::net::{EXTENDED, Names, Net, Ran, Talk, US, peer_id_of, run};
 use super::torrents::{V2, numbers};
-use piecemeal::s02_metainfo::InfoHash;
+use piecemeal::s02_metainfo::{InfoHash, Names as TorrentNames};
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s04_handshake::transport::{Dial, pair};
@@ -410,6 +410,67 @@ fn after_a_hang_up_before_the_handshake_the_other_name_is_tried() {
     run(&net, plan, &v2.torrent).is_complete(&v2.torrent);
 }
 
+/// A link with the SHA-1 of a hybrid, and the SHA-256 of something else. The peer knows only the
+/// hybrid, and so answers with a name that the link lacks.
+#[test]
+fn a_link_that_names_two_torrents_is_refused_as_soon_as_a_peer_can_prove_it() {
+    let (net, v2) = (Net::new(), V2::hybrid(16_384, 30 * 16_384));
+    let other = V2::hybrid(16_384, 31 * 16_384);
+    let content = v2.clone();
+    let peer = net.peer(1, move |talk| {
+        if talk.dialed == 1 {
+            let (reserved, name) = opening(talk)?;
+            insist_eq!(name, content.sha1, "byte 28, info hash: the older name");
+            insist_eq!(reserved[UPGRADE.0] & UPGRADE.1, UPGRADE.1, "byte 27, bit 4: we know both");
+            let _ = by_name(talk, content.torrent.info_hash); // we hang up at that name
+            return talk.hold();
+        }
+        insist_eq!(talk.dialed, 2, "dials");
+        let mut named = content.torrent.clone();
+        named.info_hash = content.sha1;
+        talk.give_info(&named)?;
+        talk.hold()
+    });
+    let mixed = V2 { sha256: other.sha256, ..v2.clone() };
+    let mut plan = from_link(&net, &link(&mixed, true, true), &[peer]);
+    // Were it dialed again only after a pause, that would be after many seconds.
+    plan.patience = Duration::from_secs(60);
+    let begin = Instant::now();
+    let ran = run(&net, plan, &v2.torrent);
+    let error = ran.result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    assert!(error.contains("two hashes name two torrents"), "{error}: {:?}", ran.told());
+    assert!(ran.left(peer).is_empty(), "an honest peer is left: {:?}", ran.told());
+    assert!(begin.elapsed() < Duration::from_secs(10), "it took {:?}", begin.elapsed());
+}
+
+/// A peer may answer with any name. If the link is right, its lie costs nothing but a dial.
+#[test]
+fn a_peer_that_answers_with_a_made_up_name_does_not_make_the_link_wrong() {
+    let (net, v2) = (Net::new(), V2::hybrid(16_384, 30 * 16_384));
+    let (content, lied) = (v2.clone(), Gate::default());
+    let gate = lied.clone();
+    let liar = net.peer(1, move |talk| {
+        let (reserved, _) = opening(talk)?;
+        if reserved[UPGRADE.0] & UPGRADE.1 == 0 {
+            gate.open();
+        }
+        let _ = by_name(talk, [9; 20]);
+        talk.hold()
+    });
+    let honest = net.peer(2, move |talk| {
+        lied.opens()?;
+        let mut named = content.torrent.clone();
+        named.info_hash = content.sha1;
+        talk.give_info(&named)?;
+        talk.has(&named, &all(&content))?;
+        talk.give(&named)
+    });
+    let plan = from_link(&net, &link(&v2, true, true), &[liar, honest]);
+    let ran = run(&net, plan, &v2.torrent);
+    ran.is_complete(&v2.torrent);
+    assert!(was_left(&ran, liar, "serves another torrent"), "{:?}", ran.told());
+}
+
 #[test]
 fn names_that_a_link_lacks_are_known_once_the_info_dictionary_is_there() {
     for (sha1, sha256) in [(true, false), (false, true)] {
@@ -451,35 +512,48 @@ fn names_that_a_link_lacks_are_known_once_the_info_dictionary_is_there() {
     }
 }
 
+/// Insists that a peer that dials a torrent with these names, by one of them and with this last
+/// reserved byte, gets an answer with this name.
+#[track_caller]
+fn is_answered(names: &TorrentNames, (dialed, last): ([u8; 20], u8), answered: [u8; 20]) {
+    let at = SocketAddr::from(([10, 0, 0, 1], 1));
+    let (mut ours, mut theirs) = pair(1 << 10, at, at);
+    ours.set_deadline(Instant::now() + LIMIT);
+    theirs.set_deadline(Instant::now() + LIMIT);
+    let hello = wire::handshake([0, 0, 0, 0, 0, 0x10, 0, last], dialed, [7; 20]);
+    theirs.write_all(&hello).expect("there is room for 68 bytes");
+    let us = Handshake::new(names.first(), PeerId(US));
+    let heard = answer(&mut ours, &us, names).expect("it is our torrent");
+    let mut said = [0; 68];
+    theirs.read_exact(&mut said).expect("we answer");
+    assert_eq!(said[28..48], answered, "dialed by {}, bits {last:02x}", hex::encode(dialed));
+    assert_eq!(said[27] & UPGRADE.1, 0, "whoever answers does not set the bit");
+    assert_eq!(heard.info_hash, InfoHash(answered), "both sides go by the name of the answer");
+}
+
 #[test]
 fn a_dialer_that_knows_both_names_is_answered_with_the_better_one() {
     let v2 = V2::hybrid(16_384, 16_384);
     let names = v2.info().names;
-    let bit = UPGRADE.1;
-    for (dialed, last, answered) in [
-        (v2.sha1, 0x05, v2.sha1),
-        (v2.sha1, 0x05 | bit, v2.torrent.info_hash),
-        (v2.torrent.info_hash, 0x05, v2.torrent.info_hash),
-        (v2.torrent.info_hash, 0x05 | bit, v2.torrent.info_hash),
-    ] {
-        let at = SocketAddr::from(([10, 0, 0, 1], 1));
-        let (mut ours, mut theirs) = pair(1 << 10, at, at);
-        ours.set_deadline(Instant::now() + LIMIT);
-        theirs.set_deadline(Instant::now() + LIMIT);
-        let hello = wire::handshake([0, 0, 0, 0, 0, 0x10, 0, last], dialed, [7; 20]);
-        theirs.write_all(&hello).expect("there is room for 68 bytes");
-        let us = Handshake::new(names.first(), PeerId(US));
-        let heard = answer(&mut ours, &us, &names).expect("it is our torrent");
-        let mut said = [0; 68];
-        theirs.read_exact(&mut said).expect("we answer");
-        assert_eq!(said[28..48], answered, "dialed by {}, bits {last:02x}", hex::encode(dialed));
-        assert_eq!(said[27] & bit, 0, "whoever answers does not set the bit");
-        assert_eq!(heard.info_hash, InfoHash(answered), "both sides go by the name of the answer");
-    }
+    let better = v2.torrent.info_hash;
+    is_answered(&names, (v2.sha1, 0x05), v2.sha1);
+    is_answered(&names, (v2.sha1, 0x05 | UPGRADE.1), better);
+    is_answered(&names, (better, 0x05), better);
+    is_answered(&names, (better, 0x05 | UPGRADE.1), better);
+}
+
+/// libtorrent hangs up on that. The bit only says what the peer knows, or believes to know.
+#[test]
+fn a_torrent_with_one_name_is_given_by_it_whether_the_dialer_sets_the_bit_or_not() {
+    let v1 = [5; 20];
+    is_answered(&InfoHash(v1).into(), (v1, 0x05 | UPGRADE.1), v1);
+    let v2 = V2::new(16_384, 16_384);
+    let only = v2.torrent.info_hash;
+    is_answered(&v2.info().names, (only, 0x05 | UPGRADE.1), only);
 }
 
 /// The name of version 2 alone.
-pub(super) fn only(v2: &V2) -> piecemeal::s02_metainfo::Names {
+pub(super) fn only(v2: &V2) -> TorrentNames {
     let magnet = Magnet::parse(&link(v2, false, true)).expect("it is a link");
     of_link(&magnet).expect("it has a name")
 }

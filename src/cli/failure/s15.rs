@@ -2,6 +2,7 @@
 
 use crate::cli::exit_codes::{NO_PEER, TRACKER, stopped};
 use crate::cli::failure::Failure;
+use piecemeal::s02_metainfo::MetainfoError;
 use piecemeal::s15_swarm::SwarmError;
 use piecemeal::s15_swarm::failure_report::FailureReport;
 
@@ -33,7 +34,12 @@ impl From<SwarmError> for Failure {
         let (code, help) = match error {
             SwarmError::Storage(error) => return error.into(),
             SwarmError::Unusable(error) => {
+                // An error of a later stage has advice of its own.
+                let is_advised = matches!(error, MetainfoError::Other(_));
                 let failure = Failure::from(error).about("the info dictionary");
+                if is_advised {
+                    return failure;
+                }
                 return failure
                     .help("every peer has the same one; look for another torrent or link");
             }
