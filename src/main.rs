@@ -15,6 +15,10 @@ use cli::failure::Failure;
 use cli::{Answer, Options, exit_code, unprintable, write_json};
 use commands::Command;
 
+/// The help of a command. Without the empty line that clap has before the usage, the longest one
+/// fits on a screen.
+const HELP: &str = "{about-with-newline}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
 /// BitTorrent, piece by piece: each step of the protocol as a command of its own.
 #[derive(Parser)]
 #[command(name = "piecemeal", version, max_term_width = 100, arg_required_else_help = true)]
@@ -78,7 +82,7 @@ fn with_shared_options(mut cli: clap::Command) -> clap::Command {
         let kebab = name.replace('_', "-");
         cli = cli.mut_subcommand(&name, |sub| {
             let sub = if kebab == name { sub } else { sub.alias(kebab) };
-            sub.disable_help_flag(true).args(&shared).arg(&help)
+            sub.disable_help_flag(true).help_template(HELP).args(&shared).arg(&help)
         });
     }
     cli

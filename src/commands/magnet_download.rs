@@ -23,8 +23,6 @@ pub struct Args {
     #[command(flatten)] // upload_options is plugged in
     pub uploads: crate::cli::upload_options::DownloadUploads, // plugged in
     /// The magnet link, in quotes
-    #[arg(hide = true)]
-    // it is in the usage and the example, and the help must fit on a screen
     pub magnet: String,
 }
 

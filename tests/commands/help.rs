@@ -25,6 +25,34 @@ fn the_help_of_every_command_fits_on_a_screen() {
 }
 
 #[test]
+fn every_help_says_what_each_argument_of_the_usage_is() {
+    for name in commands() {
+        let help = help(name);
+        let usage = help.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or_default();
+        let words: Vec<&str> = usage.split_whitespace().collect();
+        let bare = |word: &str| word.trim_matches(['<', '>', '[', ']', '.']).to_owned();
+        let (_, after) = help.split_once("\nArguments:\n").unwrap_or_default();
+        let (arguments, _) = after.split_once("\n\n").unwrap_or_default();
+        let told: Vec<String> = arguments
+            .lines()
+            .filter_map(|line| line.trim().split_once("  "))
+            .map(|(argument, _)| bare(argument))
+            .collect();
+        // What follows an option is its value, and not an argument.
+        let is_option = |word: &str| bare(word).starts_with("--output");
+        for two in words.windows(2).filter(|two| two[1].contains(['<', '[']) && !is_option(two[0]))
+        {
+            let argument = bare(two[1]);
+            let is_named = argument != "OPTIONS" && argument != "--";
+            assert!(
+                !is_named || told.contains(&argument),
+                "{name}: {argument} has no line: {help}"
+            );
+        }
+    }
+}
+
+#[test]
 fn every_help_ends_with_an_example_of_the_command() {
     for name in commands() {
         let help = help(name);
