@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use piecemeal::s01_bencode::counted;
+use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::bitfield::SPARE_BITS;
 use piecemeal::s11_work_queue::PeerNumber;
 use piecemeal::s15_swarm::summary::{Giver, Summary};
@@ -17,6 +18,10 @@ use serde_json::{Value, json};
 use super::screen::live_view::{LiveView, WatchOptions};
 use super::screen::progress::{Moment, Progress};
 use super::{Options, json_line, print_line, waiting_json};
+
+/// What a download does before its size is known: from a link, or without the hashes of its pieces.
+const INFO_FIRST: &str = "getting the info dictionary";
+const HASHES_FIRST: &str = "getting the piece hashes";
 
 /// The report of one run.
 pub struct EventReport<'o> {
@@ -52,7 +57,7 @@ impl<'o> EventReport<'o> {
         let progress = if seeding {
             Progress::endless(options, "seeding")
         } else {
-            Progress::new(options, "downloading", 0)
+            Progress::new(options, INFO_FIRST, 0)
         };
         EventReport {
             progress,
@@ -130,13 +135,18 @@ impl<'o> EventReport<'o> {
                 let what = if let [giver] = &by[..] { penalty(giver) } else { "one of which lies" };
                 let from = who.join(" and ");
                 let what = format!("piece {piece} had the wrong hash; it came from {from}, {what}");
-                self.progress.news(15, &what);
+                let chapter = 15;
+                let blame = |watch| super::version_two::blame(watch).filter(|_| by.len() > 1); // version_two is plugged in
+                let chapter = blame(&self.watch).unwrap_or(chapter); // version_two is plugged in
+                self.progress.news(chapter, &what);
                 json!({ "event": "corrupt", "piece": piece.get(), "peers": who })
             }
             Event::Lied(piece, giver) => {
                 let what =
                     format!("piece {piece} was wrong because of {giver}, {}", penalty(giver));
-                self.progress.news(11, &what);
+                let chapter = 11;
+                let chapter = super::version_two::blame(&self.watch).unwrap_or(chapter); // version_two is plugged in
+                self.progress.news(chapter, &what);
                 json!({ "event": "lied", "piece": piece.get(), "peer": giver.to_string() })
             }
             Event::Source { name, what, failed } => self.source(name, what, *failed),
@@ -145,7 +155,8 @@ impl<'o> EventReport<'o> {
     }
 
     fn metadata(&self, name: &str, length: u64) -> Value {
-        self.progress.resize(length);
+        let label = if self.kind.seeding { "seeding" } else { "downloading" };
+        self.progress.turn_to(label, length);
         if self.kind.from_link {
             let what =
                 "the info dictionary is there, and its hash is that in the link: it is genuine";
@@ -173,6 +184,10 @@ impl<'o> EventReport<'o> {
             "uploaded": moment.uploaded, "peers": moment.peers,
         });
         self.view.observe();
+        let waits_for_hashes = |info: Arc<Info>| !info.is_whole() && self.watch.torrent().is_none();
+        if self.watch.info().is_some_and(waits_for_hashes) {
+            self.progress.turn_to(HASHES_FIRST, 0);
+        }
         self.progress.tell(moment, &mut |width, height| self.view.lines(width, height));
         if self.options.verbose {
             self.served();

@@ -92,6 +92,13 @@ pub fn tell_hashes(watch: &Watch, progress: &Progress) {
     }
 }
 
+/// The chapter about finding out who has spoilt a piece, if its blocks have hashes that show it. A
+/// hybrid may have begun without them.
+pub fn blame(watch: &Watch) -> Option<u8> {
+    let info = watch.info()?;
+    trees(&info).filter(|trees| !trees.is_incomplete()).map(|_| 24)
+}
+
 /// Whether the torrent is of version 1 too.
 pub fn is_hybrid(info: &Info) -> bool {
     trees(info).is_some_and(|trees| trees.info_hash() != info.info_hash)

@@ -9,9 +9,12 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use piecemeal::actors::Hashes;
+use piecemeal::actors::version_two::Draft;
+
 use super::waiting::long_work;
 use crate::support::screen::rows;
-use crate::support::{FakePeer, Torrent, folder};
+use crate::support::{FakePeer, Metadata, Torrent, content, folder};
 
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -167,4 +170,26 @@ fn the_answer_that_comes_before_the_end_stays_above_the_bar() {
         !rows.iter().any(|row| row.contains("seeding") || row.contains("downloading")),
         "{rows:#?}"
     );
+}
+
+/// Before the first block of a magnet link, two things come, and each has its line.
+#[test]
+fn the_line_says_what_comes_before_the_pieces() {
+    let folder = folder();
+    let torrent = Draft::single("t", 16_384, content(5 * 16_384, 12)).build();
+    let name = torrent.version_two.as_ref().expect("it is of version 2").name;
+    let link = format!("magnet:?xt=urn:btmh:1220{}", hex::encode(name));
+    for (no_info, line) in
+        [(true, "getting the info dictionary for "), (false, "getting the piece hashes for ")]
+    {
+        let peer = FakePeer::of(&torrent);
+        let peer =
+            if no_info { peer.metadata(Metadata::Silent) } else { peer.hashes(Hashes::Silent) };
+        let peer = peer.start();
+        let arguments = format!("magnet_download -o out --peer {} '{link}'", peer.address());
+        let Some(run) = start(&arguments, folder.path()) else { return };
+        run.shows(line);
+        let (code, rows) = run.interrupt();
+        assert_eq!(code, Some(130), "{rows:#?}");
+    }
 }

@@ -4,7 +4,7 @@ use super::peer::{FakePeer, Gate};
 use piecemeal::actors::{Torrent, peer_plan};
 use std::ops::{Deref, DerefMut};
 
-pub use piecemeal::actors::peer_plan::{After, Blocks, Greeting, Metadata, Order, Unchoke};
+pub use piecemeal::actors::peer_plan::{After, Blocks, Greeting, Hashes, Metadata, Order, Unchoke};
 
 /// The whole behavior of a fake peer. The default is a good seeder.
 #[derive(Clone)]
@@ -32,6 +32,7 @@ impl Plan {
         order(order: Order);
         blocks(blocks: Blocks);
         metadata(metadata: Metadata);
+        hashes(hashes: Hashes);
         unchoke(unchoke: Unchoke);
         plain();
         fast();

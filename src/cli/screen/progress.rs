@@ -123,9 +123,13 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the size once it is known.
-    pub fn resize(&self, total: u64) {
-        self.state().figures.total = total;
+    /// Goes on with other work; its size is 0 if it is not known.
+    pub fn turn_to(&self, label: &'static str, total: u64) {
+        let mut state = self.state();
+        if state.figures.label != label {
+            state.begun = Instant::now();
+        }
+        (state.figures.label, state.figures.total) = (label, total);
     }
 
     /// Sets the bytes that were there from the start, which say nothing about the speed.

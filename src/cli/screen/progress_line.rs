@@ -48,8 +48,7 @@ impl Figures {
     /// first. Each part has room to grow, so that the parts after it stay in place.
     pub fn line(&self, width: usize) -> String {
         if self.is_endless() {
-            let label = if self.endless { self.label } else { "getting the info dictionary" };
-            let started = format!("{label} for {:<7}", clock(self.elapsed.as_secs()));
+            let started = format!("{} for {:<7}", self.label, clock(self.elapsed.as_secs()));
             let given = (self.given > 0).then(|| format!("{} given", size(self.given)));
             return fit(
                 width,
@@ -322,7 +321,8 @@ mod tests {
         assert_eq!(seed.line(79), "seeding for 1:08     up 300 KiB/s  3 peers   45 MiB given");
         assert_eq!(seed.line(43), "seeding for 1:08     up 300 KiB/s  3 peers");
         assert_eq!(seed.plain(), "seeding: 225% given, up 300 KiB/s, 3 peers");
-        let magnet = Figures { label: "downloading", peers: Some(1), ..Figures::default() };
+        let label = "getting the info dictionary";
+        let magnet = Figures { label, peers: Some(1), ..Figures::default() };
         assert_eq!(
             magnet.line(79),
             "getting the info dictionary for 0s       1 peer",
