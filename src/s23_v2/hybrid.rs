@@ -68,8 +68,14 @@ pub(super) fn places(
 }
 
 /// Compares a file without a folder. Its name is the torrent's, and it needs no padding.
+///
+/// The name that counts is `name.utf-8` if stage 2 uses that, as with the paths in [`same`].
 fn single(info: &Value, found: &[Found]) -> Result<Vec<Place>, MetainfoError> {
-    let name = need(info, "info", "name", "a byte string", Value::bytes)?;
+    let utf8 = info.get("name.utf-8").and_then(Value::text).filter(|name| !name.is_empty());
+    let name = match utf8 {
+        Some(name) => name.as_bytes(),
+        None => need(info, "info", "name", "a byte string", Value::bytes)?,
+    };
     let length = need(info, "info", "length", "an integer, 0 or more", Value::unsigned)?;
     match found {
         [only] if *only.path == [name] && only.length == length => {

@@ -147,6 +147,31 @@ fn one_file_must_be_the_same_one() {
 }
 
 #[test]
+fn the_name_of_one_file_is_compared_in_the_encoding_that_is_used() {
+    let made = Made::single(16_384, "a", 20_000);
+    let hybrid = |name: &[u8], utf8: &[u8]| {
+        let mut pairs = made.pairs();
+        pairs.retain(|(key, _)| *key != "name");
+        pairs.extend([("length", int(20_000)), ("name", bytes(name))]);
+        pairs.extend([("name.utf-8", bytes(utf8)), ("pieces", bytes([1; 40]))]);
+        pairs.sort_by_key(|(key, _)| *key);
+        dict(&pairs)
+    };
+    // An old encoding, with the name of the tree beside it; and the other way around.
+    let info = info_from_bytes(&hybrid(b"\xe4", b"a")).expect("one name in two encodings");
+    assert_eq!((&*info.name, info.files[0].path.to_str()), ("a", Some("a")));
+    differ_by(
+        &hybrid(b"a", b"evil"),
+        "one file, \"evil\" of 20000 bytes in version 1, and \"a\" of 20000 in version 2",
+    );
+    // Neither of these is used.
+    for utf8 in [&b""[..], b"\xe4"] {
+        assert!(info_from_bytes(&hybrid(b"a", utf8)).is_ok(), "{utf8:?}");
+        differ_by(&hybrid(b"\xe4", utf8), "and \"a\" of 20000 in version 2");
+    }
+}
+
+#[test]
 fn each_half_must_also_be_right_on_its_own() {
     let made = made();
     let mut pairs = made.pairs();
