@@ -79,6 +79,8 @@ pub enum Blocks {
     Corrupt,
     /// Wrong bytes in the block that begins here in each piece, and in no other.
     WrongAt(u32),
+    /// Wrong bytes in the first block, and in no other.
+    WrongFirst,
     /// One byte more than asked for.
     TooLong,
     /// One byte less than asked for.
@@ -240,8 +242,7 @@ impl Plan {
         }
     }
 
-    /// Listens on 127.0.0.`last`: clients that keep one connection per address
-    /// still meet every peer.
+    /// Listens on 127.0.0.`last`, for clients that keep one connection per address.
     pub fn host(mut self, last: u8) -> Plan {
         self.address = IpAddr::V4(Ipv4Addr::new(127, 0, 0, last));
         self.peer_id[19] = last;
@@ -349,8 +350,7 @@ impl Plan {
         self
     }
 
-    /// Serves only once this has happened, such as the worst that another peer does. Otherwise
-    /// a test could pass because the good peer was quicker.
+    /// Serves only once this has happened: otherwise a test could pass because it was quicker.
     pub fn once(mut self, gate: Gate) -> Plan {
         self.gate = Some(gate);
         self

@@ -69,12 +69,19 @@ fn flipped(block: &[u8]) -> Vec<u8> {
 }
 
 impl Blocks {
-    /// The messages that answer a request, of which this is the right block.
-    pub fn messages(&self, piece: u32, begin: u32, block: &[u8]) -> Vec<Vec<u8>> {
+    /// The messages that answer a request, of which this is the right block. So many were served
+    /// before.
+    pub fn messages(
+        &self,
+        served: usize,
+        (piece, begin): (u32, u32),
+        block: &[u8],
+    ) -> Vec<Vec<u8>> {
         let with = |block: &[u8]| wire::block(piece, begin, block);
         match self {
             Blocks::Corrupt => vec![with(&flipped(block))],
             Blocks::WrongAt(at) if *at == begin => vec![with(&flipped(block))],
+            Blocks::WrongFirst if served == 0 => vec![with(&flipped(block))],
             Blocks::TooLong => vec![with(&[block, &[0]].concat())],
             Blocks::TooShort => vec![with(block.split_last().map_or(block, |(_, short)| short))],
             Blocks::Unasked => {

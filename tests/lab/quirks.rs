@@ -171,6 +171,13 @@ fn blocks_come_as_the_quirk_has_them() {
     let right = &content.data[16_384..16_400];
     assert!(client.piece(0, 16_384).iter().zip(right).all(|(wrong, right)| wrong != right));
 
+    let begun = Instant::now();
+    let (mut client, _seeder, content) = asked("sly");
+    assert!(client.piece(0, 0).iter().zip(&content.data[..]).all(|(wrong, right)| wrong != right));
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    client.request(0, 16, 16);
+    assert_eq!(client.piece(0, 16), content.data[16..32]);
+
     let (mut client, _seeder, content) = asked("noise");
     assert_eq!(client.piece(0, 0), content.data[..16]);
     assert_eq!(client.take(4), [0; 4], "a keep-alive");

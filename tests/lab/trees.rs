@@ -189,3 +189,33 @@ fn a_seeder_that_lies_in_one_block_of_each_piece_cannot_spoil_a_download() {
         downloads(&content, &[liar, Fault::None], false);
     }
 }
+
+/// The first seeder gives half a piece, and a second later the next one lies in the other half. The
+/// third gives nothing until then.
+#[test]
+fn whoever_lies_in_a_piece_that_others_have_begun_is_found_out_by_the_hashes_of_its_blocks() {
+    let fault = |name| Fault::Quirk(Quirk::named(name).expect("there is one"));
+    let plans = ["choke-forever", "sly", "late-unchoke"].map(fault).map(Plan::with_fault);
+    // A piece of a single block cannot have been begun.
+    let content = Content::trees("pairs", &[("pairs.txt", 20 << 15, 8)], 32 << 10, false);
+    let lab = Lab::start(vec![content.expect("a torrent")], &plans, 0).expect("a lab");
+    let folder = folder();
+    let torrents = lab.write_torrents(folder.path()).expect("written");
+    let run = Run::new(["download", "-v", "--json", "-o"]).arg(folder.path().join("out"));
+    let outcome = run.arg(&torrents[0]).run();
+    let [half, sly, ..] = lab.addresses()[..] else { panic!("three seeders") };
+    let told = |words: String| {
+        assert_eq!(outcome.err().matches(&words).count(), 1, "{words:?} in {outcome:#}");
+    };
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    // A torrent of version 1 is referred to chapters 15 and 11.
+    told(format!("it came from {half} and {sly}, one of which lies (chapter 24)\n"));
+    told(format!("was wrong because of {sly}, which is banned (chapter 24)\n"));
+    assert!(outcome.out().contains(&format!("\"banned\":[\"{sly}\"]")), "{outcome:#}");
+    // One block came twice.
+    let done: serde_json::Value =
+        outcome.out().lines().last().map_or_else(Default::default, |it| {
+            serde_json::from_str(it).expect("each line is JSON")
+        });
+    assert_eq!(done["downloaded"], (20 << 15) + 16_384, "{outcome:#}");
+}

@@ -206,7 +206,7 @@ impl Talker<'_> {
     /// Sends what the plan makes of a block, and reports it to the test if that is not the block.
     fn block(&mut self, piece: u32, begin: u32, length: u32) -> io::Result<()> {
         let block = self.data(piece, begin, length)?;
-        let messages = self.plan.blocks.messages(piece, begin, &block);
+        let messages = self.plan.blocks.messages(self.shared.served(), (piece, begin), &block);
         let is_right = messages == [wire::block(piece, begin, &block)];
         for message in messages {
             self.count();

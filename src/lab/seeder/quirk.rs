@@ -47,7 +47,7 @@ impl fmt::Display for Quirk {
 
 impl Quirk {
     /// All quirks in the order of a conversation.
-    pub const ALL: [Quirk; 36] = [
+    pub const ALL: [Quirk; 37] = [
         Quirk::new("close", "hangs up at once", |plan| plan.greeting(Greeting::Close)),
         Quirk::new("half-shake", "sends half a handshake", |plan| plan.greeting(Greeting::Half)),
         Quirk::new("drip", "sends a byte a second", |plan| plan.greeting(Greeting::Drip)),
@@ -94,6 +94,10 @@ impl Quirk {
         }),
         Quirk::new("wrong-block", "spoils one block a piece", |plan| {
             plan.blocks(Blocks::WrongAt(16 << 10))
+        }),
+        // It comes late, so that others have begun the piece in which it lies.
+        Quirk::new("sly", "waits 1 s, and lies once", |plan| {
+            plan.unchoke_after(Duration::from_secs(1)).blocks(Blocks::WrongFirst)
         }),
         Quirk::new("too-long", "gives a byte too many", |plan| plan.blocks(Blocks::TooLong)),
         Quirk::new("too-short", "gives a byte too few", |plan| plan.blocks(Blocks::TooShort)),

@@ -85,7 +85,7 @@ impl Session<'_> {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let block =
             content.data.get(start..start.saturating_add(length as usize)).unwrap_or_default();
-        for message in self.holding.plan.blocks.messages(index, begin, block) {
+        for message in self.holding.plan.blocks.messages(self.given, (index, begin), block) {
             self.log.sent(&message);
             self.blocks.add(&message);
         }
