@@ -51,6 +51,7 @@ pub mod new_version;
 pub mod node_story;
 pub mod offline;
 pub mod one_session;
+pub mod orphans;
 pub mod output_file;
 pub mod output_options;
 pub mod pages;

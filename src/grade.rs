@@ -2,7 +2,7 @@
 //!
 //! * **Run it:** `piecemeal grade --until 2 -- ./my_client`
 //! * **Builds on:** `actors`, which play the other side; `trace`, which names what they saw; the
-//!   lab's hints
+//!   lab's hints; `offspring`, which ends what a client has started
 //!
 //! # How a check works
 //! ```text
@@ -28,8 +28,6 @@ pub mod check;
 pub mod checks;
 pub mod class;
 mod crash;
-#[cfg(target_os = "linux")]
-mod descendants;
 pub mod dice;
 pub mod evidence;
 pub mod exam;
@@ -45,21 +43,3 @@ pub mod report;
 pub mod room;
 pub mod scene;
 pub mod watch;
-
-/// Orphans of runs are our children, so that none is lost. Dropping it ends all of them.
-pub struct Adopted(());
-
-/// Makes every orphan of a run our child. The program calls it; a test that starts children of its
-/// own must not.
-pub fn adopt_orphans() -> Adopted {
-    #[cfg(target_os = "linux")]
-    descendants::adopt_orphans();
-    Adopted(())
-}
-
-impl Drop for Adopted {
-    fn drop(&mut self) {
-        #[cfg(target_os = "linux")]
-        descendants::end_all();
-    }
-}

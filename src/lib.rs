@@ -36,6 +36,7 @@
 //! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `swarm_sheet`, `demo` |
 //! | [`grade`] | checks a client in any language, with peers that misbehave | | `grade` |
 //! | [`simulate`] | swarms in virtual time, by the stages' own rules | | `simulate` |
+//! | [`offspring`] | programs of others, ended with all that they start | | |
 //!
 //! `piecemeal stages` prints this table.
 
@@ -69,6 +70,7 @@ pub mod s24_hash_transfer;
 pub mod actors;
 pub mod grade;
 pub mod lab;
+pub mod offspring;
 pub mod report;
 pub mod simulate;
 pub mod trace;

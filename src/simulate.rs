@@ -140,8 +140,8 @@ const MAX_RUNS: u64 = 1000;
 
 impl Experiment {
     /// What can be changed with `--set`: the same for all experiments, but for what one compares.
-    pub fn knobs() -> &'static [Knob] {
-        &knobs::KNOBS
+    pub fn knobs(&self) -> impl Iterator<Item = Knob> {
+        knobs::KNOBS.into_iter().filter(|knob| !self.compares.contains(&knob.name))
     }
 
     /// Runs all rows, the seeds of each row side by side on all cores.
@@ -160,6 +160,10 @@ impl Experiment {
             if self.compares.contains(&name.as_str()) {
                 return Err(SettingsError::Compared { name: name.clone() });
             }
+            if !self.knobs().any(|knob| knob.name == name) {
+                let known = self.knobs().map(|knob| knob.name).collect();
+                return Err(SettingsError::Unknown { name: name.clone(), known });
+            }
             for case in &mut cases {
                 knobs::apply(&mut case.setup, name, value)?;
             }
@@ -174,11 +178,14 @@ impl Experiment {
         let runs = run_all(&cases, &seeds, settings.stop, settings.progress);
         warnings.extend(warning::after(&runs));
         let Table { columns, rows, theory } = (self.table)(&cases, &runs);
+        let runs: Vec<Run> = runs.into_iter().flatten().collect();
+        let scale = Scale { peers, pieces, seeds: (settings.seed, last), ..Scale::default() };
         Ok(Outcome {
-            scale: Scale { peers, pieces, seeds: (settings.seed, last) },
+            scale: scale.count(&runs),
+            set: settings.set.clone(),
             columns: columns.iter().map(|column| (*column).to_owned()).collect(),
             rows,
-            runs: runs.into_iter().flatten().collect(),
+            runs,
             theory,
             warnings,
         })
@@ -219,8 +226,8 @@ pub enum SettingsError {
     #[error("{name}={value}: {expected} is expected")]
     Value { name: String, value: String, expected: &'static str },
     /// There is nothing of this name.
-    #[error("nothing is called {name:?}; what can be set: {known}")]
-    Unknown { name: String, known: String },
+    #[error("nothing is called {name:?}; what can be set: {}", known.join(", "))]
+    Unknown { name: String, known: Vec<&'static str> },
     /// The rows of this experiment differ in it.
     #[error("{name} is what this experiment compares, so it cannot be set")]
     Compared { name: String },

@@ -79,8 +79,7 @@ fn a_program_is_asked_in_json_and_its_answer_is_what_happens() {
     let mut voice =
         voice(&format!("read -r line; echo \"$line\" > '{}'; echo '{answer}'", heard.display()));
     assert_eq!(voice.choke(&question()), Some(vec![(1, 2.0), (0, 0.5)]));
-    let manners = voice.finish();
-    assert_eq!(manners, Manners { questions: 1, by_rule: 0, fault: None });
+    assert_eq!(voice.finish(), Manners { questions: 1, ..Manners::default() });
     let line = fs::read_to_string(heard).expect("it was asked");
     let expected = concat!(
         r#"{"ask":"choke","peer":7,"round":12,"now":120.0,"slots":3,"up":131072.0,"seeding":false,"#,
@@ -96,7 +95,7 @@ fn a_piece_is_chosen_among_those_on_offer() {
     let mut voice = voice(&always(r#"{"piece":17}"#));
     assert!(voice.chooses_pieces());
     assert_eq!(voice.piece(&pieces()), Some(17));
-    assert_eq!(voice.finish(), Manners { questions: 1, by_rule: 0, fault: None });
+    assert_eq!(voice.finish(), Manners { questions: 1, ..Manners::default() });
 }
 
 #[test]
@@ -104,7 +103,7 @@ fn an_empty_object_leaves_it_to_the_rule_and_is_no_fault() {
     let mut voice = voice(&always("{}"));
     assert_eq!((voice.choke(&question()), voice.piece(&pieces())), (None, None));
     assert!(!voice.chooses_pieces(), "it does not care about pieces, and is asked no more");
-    assert_eq!(voice.finish(), Manners { questions: 2, by_rule: 0, fault: None });
+    assert_eq!(voice.finish(), Manners { questions: 2, ..Manners::default() });
 }
 
 #[test]
@@ -166,11 +165,22 @@ fn a_program_that_ends_is_named_with_its_last_words() {
 }
 
 #[test]
-fn a_program_that_is_silent_is_asked_no_more() {
+fn a_program_that_is_silent_is_asked_no_more_and_was_late() {
     let begun = Instant::now();
-    let found = fault("read -r line; echo '{}'; read -r line; sleep 1000");
-    assert_eq!(found, "it was silent for 2 s (does it flush what it prints?)");
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    let mut voice = voice("read -r line; echo '{}'; read -r line; sleep 1000");
+    voice.choke(&question());
+    assert_eq!(voice.manners(), Manners { questions: 1, ..Manners::default() });
+    assert_eq!((voice.choke(&question()), voice.choke(&question())), (None, None));
+    let fault = Some("it was silent for 10 s (does it flush what it prints?)".to_owned());
+    assert_eq!(voice.finish(), Manners { questions: 3, by_rule: 2, late: 1, fault });
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn an_answer_that_takes_seconds_counts_as_on_a_busy_machine_it_must() {
+    let mut voice = voice("while read -r line; do sleep 3; echo '{\"unchoke\":[9]}'; done");
+    assert_eq!(voice.choke(&question()), Some(vec![(1, 1.0)]));
+    assert_eq!(voice.finish(), Manners { questions: 1, ..Manners::default() });
 }
 
 #[test]
@@ -188,7 +198,7 @@ fn a_flood_is_no_answer_and_fills_nothing() {
     for _ in 0..20 {
         voice.choke(&question());
     }
-    assert_eq!(voice.finish(), Manners { questions: 20, by_rule: 0, fault: None });
+    assert_eq!(voice.finish(), Manners { questions: 20, ..Manners::default() });
 }
 
 /// Waits until a process is gone, and not even a zombie.
@@ -220,6 +230,20 @@ fn a_program_and_what_it_has_started_end_with_the_game() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_has_left_its_group_and_its_session_ends_with_the_game_as_well() {
+    let folder = folder();
+    let pid = folder.path().join("pid");
+    let daemon = format!("setsid sh -c 'echo $$ > {}; exec sleep 1000' &", pid.display());
+    let wait = format!("while [ ! -s {} ]; do sleep 0.01; done", pid.display());
+    let mut voice = voice(&format!("{daemon} {wait}; {}", always("{}")));
+    voice.choke(&question());
+    assert_eq!(voice.finish(), Manners { questions: 1, ..Manners::default() });
+    let pid = fs::read_to_string(pid).expect("it was started");
+    assert!(is_gone(pid.trim()), "{pid}");
+}
+
 #[test]
 fn a_signal_ends_the_wait_for_an_answer() {
     let stop = Arc::new(AtomicBool::new(false));
@@ -246,5 +270,5 @@ fn the_program_of_the_chapter_answers() {
     let mut voice = voice(&format!("python3 '{}'", file.display()));
     let answer = voice.choke(&question());
     assert!(answer.is_some_and(|chosen| chosen.first().map(|(position, _)| *position) == Some(1)));
-    assert_eq!(voice.finish(), Manners { questions: 1, by_rule: 0, fault: None });
+    assert_eq!(voice.finish(), Manners { questions: 1, ..Manners::default() });
 }

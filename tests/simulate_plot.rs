@@ -38,7 +38,7 @@ fn outcome() -> Outcome {
     let labels = ["rarest <first>", "random & wild", "in order"];
     let row = |label: &str| Row { label: label.to_owned(), ..Row::default() };
     Outcome {
-        scale: Scale { peers: 40, pieces: 453, seeds: (0, 0) },
+        scale: Scale { peers: 40, came: (40, 40), pieces: 453, seeds: (0, 0) },
         rows: labels.map(row).to_vec(),
         runs: labels.iter().zip([1.0, 1.4, 2.0]).map(|(label, pace)| run(label, pace)).collect(),
         theory: vec![Theory { label: "a".to_owned(), points: vec![(0.0, 10.0), (1200.0, 38.0)] }],
@@ -63,13 +63,52 @@ fn a_page_shows_each_thing_that_there_is() {
         "Peers that have everything",
         "Copies of the rarest piece",
         "Given by the seeds until one whole copy was out",
-        "Given against taken: rarest &lt;first&gt;",
+        "Given against taken, a dot a peer: rarest &lt;first&gt;",
         "Who gave whom: random &amp; wild",
     ] {
         assert!(page.contains(&format!(">{title}</text>")), "{title}: {page}");
     }
-    // Of ten shares given by the slow, six are to the slow; the column of the seed is left out.
-    assert!(page.contains(">0.60</text>") && !page.contains(">0.00</text>"), "{page}");
+    // Of ten shares given by the slow, six are to the slow. The seed has a row in each of the three
+    // matrices, and no column.
+    assert!(page.contains(">0.60</text>"), "{page}");
+    assert_eq!(places(&page, "seed").len(), 3, "{page}");
+}
+
+/// Where the texts of this content are: from the left, and from the top.
+fn places(page: &str, text: &str) -> Vec<(f64, f64)> {
+    let number = |line: &str, key: &str| -> f64 {
+        let (_, rest) = line.split_once(&format!(" {key}=\"")).expect("it has a place");
+        rest.split('"').next().and_then(|number| number.parse().ok()).expect("a number")
+    };
+    let lines = page.lines().filter(|line| line.contains(&format!(">{text}</text>")));
+    lines.map(|line| (number(line, "x"), number(line, "y"))).collect()
+}
+
+#[test]
+fn each_curve_has_its_name_beside_it_and_no_name_is_over_another() {
+    let page = page(&outcome());
+    let names = ["rarest &lt;first&gt;", "random &amp; wild", "in order"];
+    let names = names.map(|name| places(&page, name));
+    // The first three panels are curves, and then there are bars of the same names.
+    for panel in 0..3 {
+        for (one, other) in [(0, 1), (1, 2), (0, 2)] {
+            let ((x, y), (other_x, other_y)) = (names[one][panel], names[other][panel]);
+            assert_eq!(x, other_x, "names of a panel stand in a column: {names:?}");
+            assert!((y - other_y).abs() >= 11.0, "a letter is 11 high: {names:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_peer_gave_for_what_it_took_is_a_row_of_dots_for_each_class() {
+    let mut outcome = outcome();
+    outcome.runs[0].peers[0].given = 3.0 * outcome.runs[0].peers[0].taken;
+    let page = page(&outcome);
+    // The axis is as long as that, and 1 has a line of its own.
+    assert_eq!(places(&page, "3.0").len(), 1, "{page}");
+    assert_eq!(places(&page, "as much as it took").len(), 1, "{page}");
+    let rows = ["slow", "medium", "fast"].map(|name| places(&page, name)[0].1);
+    assert!(rows.is_sorted(), "from the top: {rows:?}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
     let listening = on_signal(|code| {
         signal_came(code);
         if stop.swap(true, Ordering::SeqCst) && code == INTERRUPTED {
+            LAST_ACT.get().into_iter().for_each(|act| act());
             wipe();
             std::process::exit(i32::from(INTERRUPTED));
         }
@@ -31,6 +32,15 @@ pub fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
             .help("start it from another terminal")
     })?;
     Ok(Arc::clone(stop))
+}
+
+/// What is done before the program ends at once.
+static LAST_ACT: OnceLock<fn()> = OnceLock::new();
+
+/// Sets what is done before a second Ctrl-C ends the program: nothing that threads of ours own is
+/// dropped then, and what we have started would outlive us. The first one who asks is heard.
+pub fn before_a_sudden_end(act: fn()) {
+    LAST_ACT.get_or_init(|| act);
 }
 
 /// Calls `act` with the exit code of each signal, on a thread of its own.

@@ -9,6 +9,7 @@ use piecemeal::simulate::plot;
 
 use super::exit_codes::USAGE;
 use super::failure::Failure;
+use super::orphans::adopt;
 use super::simulate_experiment::{headline, result_json, run_json, table};
 use super::simulate_options::{ARENA, PAGE, SimulateOptions, bad_setting, not_stopped};
 use super::simulate_progress::Runs;
@@ -46,6 +47,8 @@ pub fn play(
         stop: Arc::clone(stop),
     };
     let runs = Runs::new(options);
+    // What a program leaves behind ends with the arena, whatever it did to get away.
+    let _orphans = adopt();
     let result = arena.play(&|done, all| runs.tell(done, all)).map_err(bad_setting)?;
     not_stopped(stop)?;
     let outcome = &result.outcome;

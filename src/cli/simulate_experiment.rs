@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::exit_codes::USAGE;
 use super::failure::Failure;
-use super::simulate_options::{ARENA, PAGE};
+use super::simulate_options::{ARENA, PAGE, did_you_mean};
 use super::simulate_svg::SvgFile;
 use super::{Answer, Options, json_line, print_line};
 
@@ -24,9 +24,9 @@ pub fn list() -> Answer {
 /// Returns the experiment of this name.
 pub fn find(name: &str) -> Result<&'static Experiment, Failure> {
     experiments().iter().find(|it| it.name == name).ok_or_else(|| {
-        Failure::new(USAGE, format!("there is no experiment {name}"))
-            .help("`piecemeal simulate` lists them all")
-            .see(PAGE)
+        let names = experiments().iter().map(|it| it.name).chain([ARENA.0]);
+        let help = did_you_mean(name, names) + "`piecemeal simulate` lists them all";
+        Failure::new(USAGE, format!("there is no experiment {name}")).help(help).see(PAGE)
     })
 }
 
@@ -41,28 +41,41 @@ pub fn show(
         outcome.runs.iter().for_each(|run| print_line(&json_line(&run_json(experiment.name, run))));
     }
     outcome.warnings.iter().for_each(|warning| options.note(&format!("note: {warning}")));
-    let title = format!("{}: {}", experiment.name, experiment.title);
+    let title = headline(&format!("{}: {}", experiment.name, experiment.title), outcome);
+    let known = format!("known: {}", experiment.known);
     let lines = [
-        headline(&title, outcome),
-        format!("known: {}", experiment.known),
-        table(&outcome.columns, &outcome.rows),
-        format!("look at: {}", experiment.see),
+        &title,
+        &known,
+        &table(&outcome.columns, &outcome.rows),
+        &format!("look at: {}", experiment.see),
     ];
     let mut json = result_json(experiment.name, outcome);
     json["known"] = experiment.known.into();
     json["look_at"] = experiment.see.into();
-    let answer = Answer { text: lines.join("\n"), json };
-    page.write(|| plot::page(&title, &format!("known: {}", experiment.known), outcome), answer)
+    let answer = Answer { text: lines.map(String::as_str).join("\n"), json };
+    page.write(|| plot::page(&title, &known, outcome), answer)
 }
 
-/// Returns the first line: what, how large, and with which dice.
+/// Returns the first line: what, how large, what was changed, and with which dice.
 pub fn headline(title: &str, outcome: &Outcome) -> String {
     let scale = &outcome.scale;
     let seeds = match scale.seeds {
         (first, last) if first == last => format!("seed {first}"),
         (first, last) => format!("seeds {first}-{last}"),
     };
-    format!("{title}; {} peers, {} pieces, {seeds}", scale.peers, scale.pieces)
+    // Not the peers that were asked for: more may come, or fewer.
+    let peers = match scale.came {
+        (1, 1) => "1 peer".to_owned(),
+        (least, most) if least == most => format!("{most} peers"),
+        (least, most) => format!("{least}-{most} peers"),
+    };
+    let set: String = set(outcome).iter().map(|set| format!("{set}, ")).collect();
+    format!("{title}; {peers}, {} pieces, {set}{seeds}", scale.pieces)
+}
+
+/// Returns what was changed, as `stay=0`.
+fn set(outcome: &Outcome) -> Vec<String> {
+    outcome.set.iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
 /// Returns a table whose numbers are aligned at the right.
@@ -93,7 +106,9 @@ pub fn result_json(name: &str, outcome: &Outcome) -> Value {
     json!({
         "experiment": name,
         "peers": scale.peers,
+        "came": [scale.came.0, scale.came.1],
         "pieces": scale.pieces,
+        "set": set(outcome),
         "seeds": [scale.seeds.0, scale.seeds.1],
         "columns": outcome.columns,
         "rows": rows.collect::<Vec<Value>>(),

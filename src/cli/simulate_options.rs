@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use piecemeal::simulate::outcome::Outcome;
-use piecemeal::simulate::{Experiment, Settings, SettingsError};
+use piecemeal::simulate::{Experiment, Knob, Settings, SettingsError};
 use serde_json::json;
 
 use super::exit_codes::{USAGE, stopped};
@@ -67,9 +67,9 @@ impl SimulateOptions {
         self.set.iter().any(|(name, value)| name == "help" && value.is_empty())
     }
 
-    /// Returns a line for everything that can be set.
-    pub fn what_can_be_set() -> Answer {
-        let knobs = Experiment::knobs();
+    /// Returns a line for everything that can be set in an experiment.
+    pub fn what_can_be_set(experiment: &Experiment) -> Answer {
+        let knobs: Vec<Knob> = experiment.knobs().collect();
         let wide = knobs.iter().map(|knob| knob.name.len()).max().unwrap_or(0);
         let lines: Vec<String> =
             knobs.iter().map(|knob| format!("{:<wide$}  {}", knob.name, knob.what)).collect();
@@ -105,12 +105,25 @@ impl SimulateOptions {
     }
 }
 
+/// How alike two names must be: the measure and the bound of clap, which finds options by it.
+const ALIKE: f64 = 0.7;
+
+/// Returns a question with the name that is most like a wrong one, if any is.
+pub fn did_you_mean(wrong: &str, names: impl Iterator<Item = &'static str>) -> String {
+    let alike = names.map(|name| (strsim::jaro(wrong, name), name));
+    let best = alike.filter(|(alike, _)| *alike > ALIKE).max_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.map(|(_, name)| format!("did you mean {name}? ")).unwrap_or_default()
+}
+
 /// Returns the failure for a setting that cannot be used.
 pub fn bad_setting(error: SettingsError) -> Failure {
+    const HELP: &str = "`piecemeal simulate EXPERIMENT --set help` says what each name takes";
     let help = match &error {
-        SettingsError::Unknown { .. } | SettingsError::Value { .. } => {
-            "`piecemeal simulate EXPERIMENT --set help` says what each name takes"
+        SettingsError::Unknown { name, known } => {
+            let help = did_you_mean(name, known.iter().copied()) + HELP;
+            return Failure::new(USAGE, error).help(help).see(PAGE);
         }
+        SettingsError::Value { .. } => HELP,
         SettingsError::TooMuch { .. } | SettingsError::TooConnected { .. } => {
             "fewer --peers or fewer --pieces show the same shapes"
         }

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::sync::atomic::Ordering;
 
-use piecemeal::grade::adopt_orphans;
 use piecemeal::grade::report::shell_line;
 
 use crate::cli::failure::Failure;
@@ -14,6 +13,7 @@ use crate::cli::grade_options::{GradeOptions, learner};
 use crate::cli::grade_outcome::outcome;
 use crate::cli::grade_watch::watch;
 use crate::cli::interrupt::interrupt;
+use crate::cli::orphans::adopt;
 use crate::cli::{Answer, Options};
 
 /// Check a client in any language, with peers that misbehave (grade)
@@ -35,7 +35,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let _orphans = adopt_orphans();
+        let _orphans = adopt();
         let run = self.class.run.as_deref();
         if let Some(folder) = &self.class.class {
             return grade_class(folder, run, &self.grade, options);

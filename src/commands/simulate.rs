@@ -30,7 +30,7 @@ impl Args {
         }
         let experiment = find(&name)?;
         if self.options.asks_for_help() {
-            return Ok(SimulateOptions::what_can_be_set());
+            return Ok(SimulateOptions::what_can_be_set(experiment));
         }
         let outcome = self.options.run(experiment, &interrupt()?, options)?;
         show(experiment, &outcome, page, options)

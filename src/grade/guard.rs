@@ -63,7 +63,7 @@ impl Guard {
                 }
                 drop(said);
                 #[cfg(target_os = "linux")]
-                super::descendants::end_all();
+                crate::offspring::descendants::end_all();
             }
         });
         Guard { over, said, hopeless, thread: Some(thread) }
@@ -95,7 +95,7 @@ fn too_many() -> String {
 /// Says which bound the processes are over, if they are.
 #[cfg(target_os = "linux")]
 fn excess() -> Option<String> {
-    use super::descendants::{below, processes};
+    use crate::offspring::descendants::{below, processes};
 
     let mut alive = below(std::process::id(), &processes());
     alive.retain(|process| !process.is_zombie);

@@ -1,15 +1,14 @@
 //! A process of the learner: started on its own terms, read up to a limit, and ended for certain.
 
 use std::io::Read;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-#[cfg(target_os = "linux")]
-use super::descendants;
 use super::outcome::{End, Outcome};
+use crate::offspring::Offspring;
 
 /// The most that is read of stdout, and of stderr. What comes after that breaks the pipe.
 pub const MAX_OUTPUT: usize = 1 << 20;
@@ -20,16 +19,12 @@ const LAST_OUTPUT: Duration = Duration::from_secs(2);
 
 /// A process that is running. Dropping it ends it, with everything that it started.
 pub struct Running {
-    child: Child,
+    program: Offspring,
     stdout: Pipe,
     stderr: Pipe,
     begun: Instant,
     limit: Duration,
     arguments: String,
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
-    mark: String,
-    status: Option<ExitStatus>,
-    is_ended: bool,
     stop: Arc<AtomicBool>,
     told: Option<Told>,
 }
@@ -87,24 +82,19 @@ impl Running {
         limit: Duration,
         keep: usize,
     ) -> std::io::Result<Running> {
-        let mark = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = spawn(&mut command, &mark)?;
-        let stdout = Pipe::read(child.stdout.take(), keep);
-        let stderr = Pipe::read(child.stderr.take(), MAX_OUTPUT);
+        let mut program = Offspring::start(&mut command)?;
+        let (_, stdout, stderr) = program.pipes();
+        let stdout = Pipe::read(stdout, keep);
+        let stderr = Pipe::read(stderr, MAX_OUTPUT);
         let begun = Instant::now();
         Ok(Running {
-            child,
+            program,
             stdout,
             stderr,
             begun,
             limit,
             arguments,
-            mark,
-            status: None,
-            is_ended: false,
             stop: Arc::default(),
             told: None,
         })
@@ -134,10 +124,7 @@ impl Running {
 
     /// Whether it has ended.
     pub fn is_over(&mut self) -> bool {
-        if self.status.is_none() {
-            self.status = self.child.try_wait().ok().flatten();
-        }
-        self.status.is_some()
+        self.program.status().is_some()
     }
 
     /// Waits until the condition holds, the program ends, or its time is over; says whether it
@@ -163,12 +150,7 @@ impl Running {
 
     /// Asks it to end, as Ctrl-C does, and waits for the end.
     pub fn interrupt(mut self) -> Outcome {
-        #[cfg(unix)]
-        if !self.is_over()
-            && let Some(pid) = group(&self.child)
-        {
-            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::INT);
-        }
+        self.program.interrupt();
         self.limit = self.elapsed() + Duration::from_secs(4);
         self.finish()
     }
@@ -180,11 +162,11 @@ impl Running {
     }
 
     fn conclude(&mut self) -> Outcome {
-        let over = self.is_over();
+        let status = self.program.status();
         let elapsed = self.elapsed();
         // What it left behind would keep the pipes open. After that, what is in them still belongs
         // to the outcome.
-        self.kill();
+        self.program.end();
         let patience = Instant::now() + LAST_OUTPUT;
         while !(self.stdout.is_over() && self.stderr.is_over()) && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(2));
@@ -193,7 +175,7 @@ impl Running {
             arguments: std::mem::take(&mut self.arguments),
             stdout: self.stdout.take(),
             stderr: self.stderr.take(),
-            end: self.status.filter(|_| over).map_or(End::OutOfTime, end),
+            end: status.map_or(End::OutOfTime, end),
             elapsed,
         };
         if let Some(told) = self.told.take() {
@@ -201,63 +183,15 @@ impl Running {
         }
         outcome
     }
-
-    /// Ends its group.
-    fn end_group(&mut self) {
-        #[cfg(unix)]
-        if let Some(pid) = group(&self.child).filter(|_| self.status.is_none()) {
-            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-        }
-        if self.status.is_none() {
-            let _ = self.child.kill();
-            self.status = self.child.wait().ok();
-        }
-    }
-
-    /// Ends its group and everything else that it has started.
-    fn kill(&mut self) {
-        if std::mem::replace(&mut self.is_ended, true) {
-            return;
-        }
-        self.end_group();
-        #[cfg(target_os = "linux")]
-        {
-            descendants::live().remove(&self.child.id());
-            descendants::end_what_is_left(&self.mark);
-        }
-    }
-}
-
-/// Starts a command that has this mark, and those of the runs that we are in ourselves.
-#[cfg(target_os = "linux")]
-fn spawn(command: &mut Command, mark: &str) -> std::io::Result<Child> {
-    let outer = std::env::var(descendants::MARK).map(|outer| outer + ":").unwrap_or_default();
-    command.env(descendants::MARK, outer + mark);
-    // Until its program runs, a child has our environment, and so no mark: nobody may look for
-    // orphans at that time.
-    let mut live = descendants::live();
-    let child = command.spawn()?;
-    live.insert(child.id(), mark.to_owned());
-    Ok(child)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn spawn(command: &mut Command, _mark: &str) -> std::io::Result<Child> {
-    command.spawn()
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        match self.told {
-            Some(_) => drop(self.conclude()),
-            None => self.kill(),
+        // Without anybody to be told, ending the program is enough.
+        if self.told.is_some() {
+            self.conclude();
         }
     }
-}
-
-#[cfg(unix)]
-fn group(child: &Child) -> Option<rustix::process::Pid> {
-    rustix::process::Pid::from_raw(i32::try_from(child.id()).ok()?)
 }
 
 /// Returns how a process ended.

@@ -40,15 +40,12 @@ pub fn share(run: &Run, from: &str, to: &str) -> Option<f64> {
     (all > 0.0).then(|| gave.get(class(to)?).map(|bytes| bytes / all)).flatten()
 }
 
-/// The number of peers that are here and not done, at this time. Seeds of the set-up are in a class
-/// of this name.
+/// The number of peers that are here and not done, at this time.
 pub fn leechers_at(run: &Run, time: f64) -> f64 {
     let is_here = |peer: &&PeerResult| {
         peer.arrived <= time && peer.time.is_none_or(|took| peer.arrived + took > time)
     };
-    let leeches =
-        |peer: &&PeerResult| run.classes.get(peer.class).is_some_and(|label| label != "seed");
-    run.peers.iter().filter(leeches).filter(is_here).count() as f64
+    run.peers.iter().filter(|peer| !run.is_seed(peer)).filter(is_here).count() as f64
 }
 
 /// Builds a row: a cell for each number, with this many digits and this unit.

@@ -5,6 +5,8 @@
 pub struct Outcome {
     /// The number of peers, of pieces, and the first and the last seed.
     pub scale: Scale,
+    /// What was changed, as in `--set`.
+    pub set: Vec<(String, String)>,
     /// The heads of the columns, the row's label not among them.
     pub columns: Vec<String>,
     /// The table.
@@ -20,12 +22,24 @@ pub struct Outcome {
 /// How large it was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Scale {
-    /// Peers, seeds not among them.
+    /// Peers that were asked for, seeds not among them.
     pub peers: u64,
+    /// The fewest and the most that came in a run: where peers arrive one by one, the dice say how
+    /// many, and a class has at least one.
+    pub came: (u64, u64),
     /// Pieces.
     pub pieces: u64,
     /// The first and the last seed of the dice.
     pub seeds: (u64, u64),
+}
+
+impl Scale {
+    /// Counts the peers that came in these runs.
+    pub fn count(mut self, runs: &[Run]) -> Scale {
+        let came = || runs.iter().map(Run::came);
+        self.came = (came().min().unwrap_or(0), came().max().unwrap_or(0));
+        self
+    }
 }
 
 /// A line of the table.
@@ -86,6 +100,18 @@ pub struct Run {
     pub connections: u64,
     /// Number of events that were simulated.
     pub events: u64,
+}
+
+impl Run {
+    /// Whether a peer is a seed of the set-up. Their class has this name in all experiments.
+    pub fn is_seed(&self, peer: &PeerResult) -> bool {
+        self.classes.get(peer.class).is_some_and(|label| label == "seed")
+    }
+
+    /// The number of peers that came, seeds not among them.
+    pub fn came(&self) -> u64 {
+        self.peers.iter().filter(|peer| !self.is_seed(peer)).count() as u64
+    }
 }
 
 /// What became of a peer.

@@ -7,12 +7,14 @@
 //! its dashes, each dot its shape, each square its number.
 
 mod axis;
+mod labels;
 pub mod panel;
 pub mod svg;
 
 use self::panel::{Panel, SIZE, Series};
 use self::svg::{KINDS, Svg};
-use super::outcome::{Outcome, Run, Sample};
+use super::measure;
+use super::outcome::{Outcome, PeerResult, Run, Sample};
 
 /// The title above the panels takes this much, with the sentence below it.
 const HEAD: f64 = 52.0;
@@ -43,10 +45,7 @@ pub fn draw(title: &str, known: &str, panels: &[Panel]) -> String {
 /// Returns what there is to see. A panel that would say nothing is left out.
 pub fn panels(outcome: &Outcome) -> Vec<Panel> {
     let runs = first_runs(outcome);
-    let mut panels = vec![
-        over_time("Peers that have everything", "peers", &runs, |sample| sample.done as f64),
-        over_time("Copies of the rarest piece", "copies", &runs, |sample| sample.rarest as f64),
-    ];
+    let mut panels = Vec::new();
     if !outcome.theory.is_empty() {
         let line = |theory: &super::outcome::Theory| Series {
             name: "theory".to_owned(),
@@ -57,13 +56,14 @@ pub fn panels(outcome: &Outcome) -> Vec<Panel> {
         if let Panel::Curves { theory, .. } = &mut leechers {
             *theory = outcome.theory.iter().map(line).collect();
         }
-        panels.insert(0, leechers);
+        panels.push(leechers);
     }
+    panels.push(over_time("Peers that have everything", "peers", &runs, |it| it.done as f64));
+    panels.extend(rarest(&runs));
     panels.extend(copies(outcome));
+    panels.extend(lost(outcome));
     let matrices: Vec<Panel> = runs.iter().filter_map(|run| who_gave_whom(run)).collect();
-    if let Some(dots) = given_and_taken(&runs, matrices.is_empty()) {
-        panels.push(dots);
-    }
+    panels.extend(given_and_taken(&runs, matrices.is_empty()));
     panels.extend(matrices.into_iter().take(MAX_MATRICES));
     panels
 }
@@ -87,15 +87,28 @@ fn over_time(title: &str, unit: &str, runs: &[&Run], value: impl Fn(&Sample) -> 
     }
 }
 
+/// Returns the copies of the rarest piece, unless there is one all the time. A piece that is gone
+/// would be a line on the axis, so its name says it.
+fn rarest(runs: &[&Run]) -> Option<Panel> {
+    let samples = || runs.iter().flat_map(|run| &run.samples);
+    let first = samples().next()?.rarest;
+    if samples().all(|sample| sample.rarest == first) {
+        return None;
+    }
+    let mut panel = over_time("Copies of the rarest piece", "copies", runs, |it| it.rarest as f64);
+    if let Panel::Curves { found, .. } = &mut panel {
+        for (series, run) in found.iter_mut().zip(runs) {
+            if run.samples.last().is_some_and(|last| last.rarest == 0) {
+                series.name += ": gone";
+            }
+        }
+    }
+    Some(panel)
+}
+
 /// Returns bars with what the seeds had given when there was a whole copy without them.
 fn copies(outcome: &Outcome) -> Option<Panel> {
-    let mean = |label: &str| {
-        let runs = outcome.runs.iter().filter(|run| run.label == label);
-        let found: Vec<f64> = runs.filter_map(|run| run.seed_copies).collect();
-        (!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64)
-    };
-    let bar = |label: &String| Some((label.clone(), mean(label)?));
-    let bars: Vec<_> = outcome.rows.iter().filter_map(|row| bar(&row.label)).collect();
+    let bars = means(outcome, |run| run.seed_copies);
     // Bars of one length would only say that there is nothing to see.
     let least = bars.iter().map(|(_, copies)| *copies).fold(f64::INFINITY, f64::min);
     let differ = bars.iter().any(|(_, copies)| *copies > 1.02 * least);
@@ -104,6 +117,33 @@ fn copies(outcome: &Outcome) -> Option<Panel> {
         unit: "copies, the mean of all runs".to_owned(),
         bars,
     })
+}
+
+/// Returns bars with how often no piece was lost, and bars with how much was left, if any was lost.
+fn lost(outcome: &Outcome) -> Vec<Panel> {
+    if outcome.runs.iter().all(|run| run.alive == 1.0) {
+        return Vec::new();
+    }
+    let bars = |title: &str, unit: &str, value: fn(&Run) -> f64| Panel::Bars {
+        title: title.to_owned(),
+        unit: unit.to_owned(),
+        bars: means(outcome, |run| Some(value(run))),
+    };
+    vec![
+        bars("Runs in which no piece was lost", "percent of all runs", |run| {
+            if run.alive == 1.0 { 100.0 } else { 0.0 }
+        }),
+        bars("Pieces left at the end", "percent, the mean of all runs", |run| 100.0 * run.alive),
+    ]
+}
+
+/// Returns the mean of something over the runs of each row that have it.
+fn means(outcome: &Outcome, value: impl Fn(&Run) -> Option<f64>) -> Vec<(String, f64)> {
+    let of_row = |label: &String| {
+        let runs = outcome.runs.iter().filter(|run| run.label == *label);
+        Some((label.clone(), measure::mean(runs.filter_map(&value))?))
+    };
+    outcome.rows.iter().filter_map(|row| of_row(&row.label)).collect()
 }
 
 /// Returns the names of a run's classes, each once: several classes may be parts of one.
@@ -117,33 +157,34 @@ fn kinds(run: &Run) -> Vec<&str> {
     names
 }
 
-/// Returns a mark for each peer, by what it took and what it gave: of the first run by class, or of
-/// all runs, if the classes are not what is compared.
+/// Returns a dot for each peer, by what it gave for what it took: of the first run by class, or of
+/// all runs, if the classes are not what is compared. What it took is the same for all that are
+/// done, so one against the other would be a stripe. Peers that took less than half of it say
+/// nothing: for one that lacked a single piece, what it gave is many times that.
 fn given_and_taken(runs: &[&Run], by_run: bool) -> Option<Panel> {
-    const MIB: f64 = (1 << 20) as f64;
-    let marks = |run: &Run, name: &str, kind: Option<&str>| Series {
-        name: name.to_owned(),
-        points: run
-            .peers
-            .iter()
-            .filter(|peer| {
-                let class = run.classes.get(peer.class).map(String::as_str);
-                peer.taken > 0.0 && (kind.is_none() || kind == class)
-            })
-            .map(|peer| (peer.taken / MIB, peer.given / MIB))
-            .collect(),
+    let ratios = |run: &Run, kind: Option<&str>| -> Vec<f64> {
+        let most = run.peers.iter().map(|peer| peer.taken).fold(0.0, f64::max);
+        let is_kind = |peer: &&PeerResult| {
+            let class = run.classes.get(peer.class).map(String::as_str);
+            peer.taken > most / 2.0 && (kind.is_none() || kind == class)
+        };
+        run.peers.iter().filter(is_kind).map(|peer| peer.given / peer.taken).collect()
     };
-    let (title, mut found): (String, Vec<Series>) = if by_run {
-        let found = runs.iter().map(|run| marks(run, &run.label, None)).collect();
-        ("Given against taken, a mark a peer".to_owned(), found)
+    let (of, mut rows): (&str, Vec<(String, Vec<f64>)>) = if by_run {
+        ("", runs.iter().map(|run| (run.label.clone(), ratios(run, None))).collect())
     } else {
         let run = runs.first()?;
-        let found = kinds(run).into_iter().map(|kind| marks(run, kind, Some(kind))).collect();
-        (format!("Given against taken: {}", run.label), found)
+        let of_kind = |kind: &str| (kind.to_owned(), ratios(run, Some(kind)));
+        (run.label.as_str(), kinds(run).into_iter().map(of_kind).collect())
     };
-    found.retain(|series| !series.points.is_empty());
-    let units = ("MiB taken".to_owned(), "MiB given until it was done".to_owned());
-    (!found.is_empty()).then_some(Panel::Dots { title, units, found })
+    rows.retain(|(_, ratios)| !ratios.is_empty());
+    let colon = if of.is_empty() { "" } else { ": " };
+    (!rows.is_empty()).then(|| Panel::Dots {
+        title: format!("Given against taken, a dot a peer{colon}{of}"),
+        unit: "bytes given for each byte taken; the stroke is the median".to_owned(),
+        fair: (1.0, "as much as it took".to_owned()),
+        rows,
+    })
 }
 
 /// Returns to whom each class gave, as shares of what it gave. Classes that took nothing, which are

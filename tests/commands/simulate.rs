@@ -95,7 +95,12 @@ fn an_answer_is_a_short_table_that_says_what_is_known_and_what_to_see() {
 #[test]
 fn what_cannot_be_simulated_is_refused_in_words() {
     for (words, expected) in [
-        (&["leaving-sed"][..], "there is no experiment leaving-sed"),
+        (
+            &["leaving-sed"][..],
+            "there is no experiment leaving-sed\nhelp: did you mean leaving-seed? ",
+        ),
+        (&["areena"], "there is no experiment areena\nhelp: did you mean arena? "),
+        (&["tit-for-tat"], "there is no experiment tit-for-tat\nhelp: `piecemeal simulate` lists"),
         (&["pieces", "--peers", "0"], "peers is 0, but must be from "),
         (&["pieces", "--peers", "1000000000"], "peers is 1000000000, but must be "),
         (&["pieces", "--pieces", "0"], "pieces is 0, but must be from "),
@@ -108,6 +113,7 @@ fn what_cannot_be_simulated_is_refused_in_words() {
         (&["pieces", "--set", "seed-up=NaN"], "seed-up"),
         (&["pieces", "--set", "seed-up=fast"], "seed-up"),
         (&["pieces", "--set", "colour=red"], "colour"),
+        (&["pieces", "--set", "seedup=5"], "\nhelp: did you mean seed-up? "),
         (&["pieces", "--strategy", "a=b"], "--strategy is for the arena"),
         (&["arena", "--peers", "0"], "--peers is 0, but must be from 16 to 1000"),
         (&["arena", "--pieces", "0"], "--pieces is 0, but must be from 1 to 2000"),
@@ -124,6 +130,70 @@ fn what_cannot_be_simulated_is_refused_in_words() {
         (&["arena", "--strategy", "<script>=x"], "a table has no room for this name"),
     ] {
         refused(words, expected);
+    }
+}
+
+#[test]
+fn the_first_line_counts_the_peers_that_came() {
+    // A tenth of a peer is a free rider all the same.
+    let outcome =
+        simulate(&["free-riders", "--peers", "1", "--pieces", "4", "--repeat", "1"]).run();
+    let out = outcome.succeeds().out();
+    assert!(out.contains(" and give nothing; 2 peers, 4 pieces, seed 0\n"), "{out}");
+    // Here they come one by one, and the dice say how many.
+    let words = ["missing-piece", "--peers", "16", "--pieces", "2"];
+    let json = simulate(&[&words[..], &["--json"]].concat()).run();
+    let out = json.succeeds().out();
+    let lines: Vec<Value> =
+        out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let (result, runs) = lines.split_last().expect("a result");
+    let came = |run: &Value| {
+        let seed =
+            |class: &Value| run["classes"][class.as_u64().expect("a number") as usize] == "seed";
+        let peers = run["peers"].as_array().expect("a list");
+        peers.iter().filter(|peer| !seed(&peer["class"])).count()
+    };
+    let came: Vec<usize> = runs.iter().map(came).collect();
+    let (least, most) = (came.iter().min().expect("runs"), came.iter().max().expect("runs"));
+    assert!(*least >= 16 && most > least, "{came:?}");
+    assert_eq!(result["came"], serde_json::json!([least, most]), "{came:?}");
+    let out = simulate(&words).run().succeeds().out();
+    assert!(out.contains(&format!("; {least}-{most} peers, 2 pieces, seed 0\n")), "{out}");
+}
+
+#[test]
+fn a_table_and_its_page_say_what_was_changed() {
+    let folder = folder();
+    let words = ["pieces", "--peers", "16", "--pieces", "2", "--set", "stay=0", "--set", "up=128"];
+    let outcome = simulate(&[&words[..], &["--svg", "a.svg"]].concat()).dir(folder.path()).run();
+    let said = "16 peers, 2 pieces, stay=0, up=128, seed 0";
+    assert!(outcome.succeeds().out().contains(&format!("; {said}\n")), "{outcome}");
+    let page = fs::read_to_string(folder.path().join("a.svg")).expect("the page is there");
+    assert!(page.contains(said), "{page}");
+    let json = result(&simulate(&[&words[..], &["--json"]].concat()).run());
+    assert_eq!(json["set"], serde_json::json!(["stay=0", "up=128"]));
+}
+
+#[test]
+fn what_help_lists_can_be_set_and_what_an_experiment_compares_is_not_listed() {
+    let listed = |experiment: &str| -> Vec<String> {
+        let out = simulate(&[experiment, "--set", "help"]).run().succeeds().out();
+        out.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+    };
+    let of_pieces = listed("pieces");
+    for name in ["seed-up", "down", "evenly", "view"] {
+        assert!(of_pieces.iter().any(|listed| listed == name), "{name}: {of_pieces:?}");
+    }
+    let of_seeds = listed("seeds");
+    for name in ["down", "seed-rule", "evenly"] {
+        assert!(!of_seeds.iter().any(|listed| listed == name), "{name}: {of_seeds:?}");
+        refused(&["seeds", "--set", &format!("{name}=1")], "is what this experiment compares");
+    }
+    let outcome = simulate(&["seeds", "--set", "evenlier=on"]).run();
+    assert!(!outcome.err().contains("evenly"), "it cannot be set here: {outcome}");
+    for name in of_seeds {
+        // Refused for its value, and not for its name.
+        refused(&["seeds", "--set", &format!("{name}=?")], &format!("{name}=?: "));
     }
 }
 
@@ -285,4 +355,65 @@ fn ctrl_c_ends_it_without_half_a_result() {
     let outcome = running.finish();
     assert_eq!((outcome.code, outcome.out().as_str()), (Some(130), ""), "{outcome}");
     assert!(outcome.err().contains("error: stopped before the simulation had ended"), "{outcome}");
+}
+
+/// A program in the arena that leaves its group and its session, forgets where it comes from, and
+/// pays no attention to signals; it adds its number to `pids`.
+#[cfg(target_os = "linux")]
+const DAEMON: &str =
+    "trap '' TERM INT HUP; env -i setsid sh -c 'echo $$ >> pids; exec sleep 1000' & sleep 1000";
+
+/// Waits until a daemon's number is there; returns all that are.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn daemons(folder: &Path) -> Vec<String> {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while std::time::Instant::now() < until {
+        let pids = fs::read_to_string(folder.join("pids")).unwrap_or_default();
+        if pids.ends_with('\n') {
+            return pids.lines().map(str::to_owned).collect();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("the program was not started");
+}
+
+/// Checks that a process ends. Whoever adopts it may take a while to ask how.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn assert_ends(pid: &str) {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let lives = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+    };
+    while lives() {
+        assert!(std::time::Instant::now() < until, "{pid} is still there");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_daemon_does_not_outlive_the_arena() {
+    let folder = folder();
+    let ends = DAEMON.replace("& sleep 1000", "& while [ ! -s pids ]; do sleep 0.01; done");
+    arena(folder.path(), &[("mine", &ends)]);
+    daemons(folder.path()).iter().for_each(|pid| assert_ends(pid));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_ctrl_c_leaves_nothing_behind() {
+    let folder = folder();
+    let strategy = format!("mine={DAEMON}");
+    let mut running = simulate(&["arena", "--strategy", &strategy]).dir(folder.path()).start();
+    daemons(folder.path());
+    // Impatient: the first one waits a moment for programs that end by themselves.
+    while !running.is_over() {
+        running.interrupt();
+    }
+    let outcome = running.finish();
+    assert_eq!(outcome.code, Some(130), "{outcome}");
+    daemons(folder.path()).iter().for_each(|pid| assert_ends(pid));
 }

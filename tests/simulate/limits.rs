@@ -39,6 +39,8 @@ fn settings_that_cannot_be_used_are_refused_in_words() {
     assert!(refused.contains("\"speed\"") && refused.contains("seed-up"), "{refused}");
     let refused = run("slots", "seed-rule=best").expect_err("there is no such rule").to_string();
     assert_eq!(refused, "seed-rule=best: turns or fastest is expected");
+    let refused = run("seeds", "speed=3").expect_err("there is no such setting").to_string();
+    assert!(refused.contains("stay") && !refused.contains("evenly"), "{refused}");
     let refused = run("slots", "slots=3").expect_err("the rows differ in it").to_string();
     assert_eq!(refused, "slots is what this experiment compares, so it cannot be set");
 }

@@ -3,9 +3,13 @@
 //! The program is hostile input. It cannot make us wait longer than [`PATIENCE`] for one answer or
 //! [`BUDGET`] for all of them, and it cannot make us keep more than a few lines. Virtual time
 //! stands still meanwhile, so thinking costs it nothing, and costs the other programs nothing.
+//!
+//! Both are real time: a program that sleeps must end as well, and no clock but that of the wall
+//! goes on then. On a busy machine it may run out for a program that is only slow. So both are many
+//! times what an answer needs, and that it was late is told beside the score.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
@@ -14,14 +18,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::offspring::Offspring;
 use crate::s01_bencode::printable;
 
-/// How long an answer may take.
-pub const PATIENCE: Duration = Duration::from_secs(2);
-/// How long the first one may take: an interpreter starts slowly on a busy machine.
-pub const START_PATIENCE: Duration = Duration::from_secs(10);
-/// How long all answers of a run may take together.
-pub const BUDGET: Duration = Duration::from_secs(60);
+/// How long an answer may take. One of Python comes in a fifth of a millisecond, and the first,
+/// for which it has to start, in a tenth of a second.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long all answers of a run may take together. Ten thousand of Python take two seconds.
+pub const BUDGET: Duration = Duration::from_secs(120);
 /// The longest line that is read. An answer names a few peers.
 const MAX_LINE: u64 = 64 << 10;
 /// Lines that are kept before they are looked at. After that the pipe is full, and it waits.
@@ -50,8 +54,8 @@ pub enum Gone {
         said: String,
     },
     /// It did not answer in time.
-    #[error("it was silent for {} s (does it flush what it prints?)", .0.as_secs())]
-    Silent(Duration),
+    #[error("it was silent for {} s (does it flush what it prints?)", PATIENCE.as_secs())]
+    Silent,
     /// All its answers together took too long.
     #[error("its answers took more than {} s together", BUDGET.as_secs())]
     Slow,
@@ -69,6 +73,13 @@ pub enum Gone {
     Stopped,
 }
 
+impl Gone {
+    /// Whether its time was over, which it may not be on an idle machine.
+    pub fn is_late(&self) -> bool {
+        matches!(self, Gone::Silent | Gone::Slow)
+    }
+}
+
 /// Returns what a program said last, as the end of a sentence.
 fn quoted(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {said}") }
@@ -80,19 +91,18 @@ enum Heard {
     TooLong,
 }
 
-/// A program that is running. Dropping it ends it, with all that it started, and reaps it.
+/// A program that is running. Dropping it ends it, with all that it started.
 pub struct Program {
-    child: Child,
+    child: Offspring,
     questions: Option<SyncSender<String>>,
     answers: Receiver<Heard>,
     last_words: Arc<Mutex<Vec<u8>>>,
     stderr: Option<JoinHandle<()>>,
-    answered: u64,
     thought: Duration,
 }
 
 impl Program {
-    /// Starts a command line, in a process group of its own.
+    /// Starts a command line.
     ///
     /// # Errors
     /// If the system starts no shell, or no thread.
@@ -100,19 +110,15 @@ impl Program {
         let not_started = |error: std::io::Error| Gone::NotStarted(error.to_string());
         let mut command = shell(command_line);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = command.spawn().map_err(not_started)?;
+        let mut child = Offspring::start(&mut command).map_err(not_started)?;
         let (questions, to_write) = sync_channel(1);
         let (heard, answers) = sync_channel(LINES);
         let last_words = Arc::<Mutex<Vec<u8>>>::default();
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let (stderr, kept) = (child.stderr.take(), Arc::clone(&last_words));
-        let (answered, thought) = (0, Duration::ZERO);
+        let (stdin, stdout, stderr) = child.pipes();
+        let kept = Arc::clone(&last_words);
         // Made before the threads: if one of those cannot start, dropping it ends the child.
-        let questions = Some(questions);
-        let mut program =
-            Program { child, questions, answers, last_words, stderr: None, answered, thought };
+        let (questions, thought) = (Some(questions), Duration::ZERO);
+        let mut program = Program { child, questions, answers, last_words, stderr: None, thought };
         // Threads, since each of the three pipes may block, and only one can be waited for.
         let begin = |name: &str, work: Box<dyn FnOnce() + Send>| {
             thread::Builder::new().name(format!("strategy's {name}")).spawn(work)
@@ -146,18 +152,14 @@ impl Program {
             Some(Err(TrySendError::Full(_))) => return Err(Gone::Deaf),
             Some(Err(TrySendError::Disconnected(_))) | None => return Err(self.ended()),
         }
-        let patience = if self.answered == 0 { START_PATIENCE } else { PATIENCE };
         let begun = Instant::now();
-        let heard = self.wait(begun + patience, stop);
+        let heard = self.wait(begun + PATIENCE, stop);
         self.thought += begun.elapsed();
         match heard? {
-            None => Err(Gone::Silent(patience)),
+            None => Err(Gone::Silent),
             Some(Heard::TooLong) => Err(Gone::Flood),
             Some(Heard::Line(_)) if self.thought > BUDGET => Err(Gone::Slow),
-            Some(Heard::Line(line)) => {
-                self.answered += 1;
-                Ok(line)
-            }
+            Some(Heard::Line(line)) => Ok(line),
         }
     }
 
@@ -200,25 +202,21 @@ impl Program {
     /// Waits for its end until a deadline.
     fn end_by(&mut self, deadline: Instant) -> Option<ExitStatus> {
         loop {
-            match self.child.try_wait() {
-                Ok(Some(status)) => return Some(status),
-                Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(2)),
-                _ => return None,
+            let status = self.child.status();
+            if status.is_some() || Instant::now() >= deadline {
+                return status;
             }
+            thread::sleep(Duration::from_millis(2));
         }
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Its stdin ends, which a loop over lines takes as the end.
+        // Its stdin ends, which a loop over lines takes as the end. What does not end by itself is
+        // ended with `child`, and so is what it has started.
         self.questions = None;
-        let ended = self.end_by(Instant::now() + FAREWELL).is_some();
-        // What it has started is in its group, and ends in any case.
-        kill_group(&mut self.child);
-        if !ended {
-            let _ = self.child.wait();
-        }
+        self.end_by(Instant::now() + FAREWELL);
     }
 }
 
@@ -228,19 +226,6 @@ fn shell(command_line: &str) -> Command {
     let mut command = Command::new(program);
     command.arg(option).arg(command_line);
     command
-}
-
-#[cfg(unix)]
-fn kill_group(child: &mut Child) {
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-    if let Some(pid) = pid {
-        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-    }
-}
-
-#[cfg(not(unix))]
-fn kill_group(child: &mut Child) {
-    let _ = child.kill();
 }
 
 /// Writes each question, until nobody asks or nobody reads.

@@ -3,6 +3,7 @@
 use super::games::{Game, Played};
 use super::voice::Manners;
 use super::{Arena, Contestant, Player, Scored};
+use crate::s01_bencode::counted;
 use crate::simulate::outcome::{Outcome, PeerResult, Row, Run, Scale};
 use crate::simulate::plot::panel::{Panel, Series};
 
@@ -27,40 +28,50 @@ pub fn of(arena: &Arena, contestants: &[Contestant], played: Vec<Played>) -> Sco
         let place = 1 + scores.iter().filter(|it| it.league < scores[number].league).count();
         row(contestant, &scores[number], place, &manners[number])
     });
-    let columns = ["alone", "everybody", "slowest", "league", "place", "by the rule"];
-    let warnings = contestants.iter().zip(&manners).filter_map(|(contestant, manners)| {
-        let fault = manners.fault.as_ref()?;
-        let (by_rule, all) = (manners.by_rule, manners.questions);
-        let name = &contestant.name;
-        Some(format!("{name}: {fault}; the client's rule decided {by_rule} of {all} times"))
-    });
+    let columns = ["alone", "everybody", "slowest", "league", "place", "by the rule", "late"];
+    let warnings = contestants.iter().zip(&manners).flat_map(|(it, of)| warnings(&it.name, of));
+    let seeds = (arena.seed, arena.last_seed());
+    let scale = Scale { peers: arena.peers, pieces: arena.pieces, seeds, ..Scale::default() };
     let outcome = Outcome {
-        scale: Scale {
-            peers: arena.peers,
-            pieces: arena.pieces,
-            seeds: (arena.seed, arena.last_seed()),
-        },
         columns: columns.map(str::to_owned).to_vec(),
         rows: rows.collect(),
         warnings: warnings.collect(),
         ..Outcome::default()
     };
     let panels = panels(contestants, &scores, &played);
-    let runs = played.into_iter().map(|played| played.run).collect();
-    Scored { outcome: Outcome { runs, ..outcome }, panels }
+    let runs: Vec<Run> = played.into_iter().map(|played| played.run).collect();
+    Scored { outcome: Outcome { scale: scale.count(&runs), runs, ..outcome }, panels }
+}
+
+/// Returns what is to be said of a program, and where it hurts its score.
+fn warnings(name: &str, manners: &Manners) -> impl Iterator<Item = String> {
+    let Manners { questions: all, by_rule, late, fault } = manners;
+    let fault = fault.as_ref().map(|fault| {
+        format!("{name}: {fault}; the client's rule decided {by_rule} of {all} times")
+    });
+    let late = (*late > 0).then(|| {
+        format!(
+            "{name}: it was late in {}: if the machine was busy, its scores are not its own; run it again with nothing beside it",
+            counted(*late, "game")
+        )
+    });
+    fault.into_iter().chain(late)
 }
 
 fn row(contestant: &Contestant, scores: &Scores, place: usize, manners: &Manners) -> Row {
     let seconds = [scores.alone, scores.everybody, scores.slowest, scores.league];
-    let by_rule = match contestant.player {
-        Player::BuiltIn(_) => "-".to_owned(),
-        Player::Program(_) => format!("{} of {}", manners.by_rule, manners.questions),
+    let (by_rule, late) = match contestant.player {
+        Player::BuiltIn(_) => ("-".to_owned(), "-".to_owned()),
+        Player::Program(_) => {
+            (format!("{} of {}", manners.by_rule, manners.questions), manners.late.to_string())
+        }
     };
     let cells = seconds.map(|seconds| format!("{seconds:.0} s")).into_iter();
-    let numbers = seconds.into_iter().chain([place as f64, manners.by_rule as f64]);
+    let numbers = [place as f64, manners.by_rule as f64, manners.late as f64];
+    let numbers = seconds.into_iter().chain(numbers);
     Row {
         label: contestant.name.clone(),
-        cells: cells.chain([place.to_string(), by_rule]).collect(),
+        cells: cells.chain([place.to_string(), by_rule, late]).collect(),
         values: numbers.map(Some).collect(),
     }
 }

@@ -15,6 +15,8 @@ pub struct Manners {
     pub questions: u64,
     /// Those that the client's rule decided, since its answer was wrong or it was gone.
     pub by_rule: u64,
+    /// Swarms in which its time was over, and it was asked no more.
+    pub late: u64,
     /// What was wrong with the first such answer, or why it is gone.
     pub fault: Option<String>,
 }
@@ -24,6 +26,7 @@ impl Manners {
     pub fn add(&mut self, other: Manners) {
         self.questions += other.questions;
         self.by_rule += other.by_rule;
+        self.late += other.late;
         self.fault = self.fault.take().or(other.fault);
     }
 }
@@ -101,6 +104,7 @@ impl Talk {
         let program = self.program.as_mut().ok_or(None)?;
         program.ask(question(), &self.stop).map_err(|gone| {
             self.program = None;
+            self.manners.late += u64::from(gone.is_late());
             Some(match gone {
                 // That was not the program's doing.
                 Gone::Stopped => return None,

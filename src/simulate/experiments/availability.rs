@@ -122,10 +122,19 @@ pub(super) const FLUID: Experiment = Experiment {
             let little = over(runs, little);
             row(&case.label, &[(time, 0, " s"), (eta, 2, ""), (little, 3, "")])
         });
+        // Little's law with the time of the model: where the number of peers settles.
+        let theory = cases.iter().filter_map(|case| {
+            let class = case.setup.classes.get(1)?;
+            let (Arrival::Poisson(rate), Stay::Seconds(stay)) = (class.arrival, class.stay) else {
+                return None;
+            };
+            let points = [0.0, LONG].map(|time| (time, rate * (ALONE - stay).max(0.0))).to_vec();
+            Some(Theory { label: case.label.clone(), points })
+        });
         Table {
             columns: &["time", "eta", "L / (lambda T)"],
             rows: rows.collect(),
-            theory: Vec::new(),
+            theory: theory.collect(),
         }
     },
 };

@@ -1,28 +1,33 @@
-//! The panels of a plot: curves, dots with a diagonal, bars, and a matrix of shaded squares.
+//! The panels of a plot: curves, dots in rows, bars, and a matrix of shaded squares.
+//!
+//! Names stand beside what they name. A legend would have to be learned first, and six colors are
+//! too many for that.
 
 use super::axis::Axis;
+use super::labels;
 use super::svg::Svg;
 
-/// The size of a panel, with its title, its legend and its axes.
-pub const SIZE: (f64, f64) = (390.0, 310.0);
-/// What is around the plotted area. Above it are the title and the legend's lines.
+/// The size of a panel, with its title, its names and its axes.
+pub const SIZE: (f64, f64) = (520.0, 290.0);
+/// What is around the plotted area: at the left the scale, below it as well, at the right the names
+/// of curves.
 const LEFT: f64 = 58.0;
-const RIGHT: f64 = 18.0;
+const RIGHT: f64 = 180.0;
+const TOP: f64 = 44.0;
 const BOTTOM: f64 = 40.0;
-/// The width of the plotted area, and its height without a legend.
+/// The plotted area of curves.
 const WIDE: f64 = SIZE.0 - LEFT - RIGHT;
-const HIGH: f64 = SIZE.1 - 40.0 - BOTTOM;
-/// Where the first line of a legend is, and how far it is to the next.
-const LEGEND: f64 = 34.0;
-const LINE: f64 = 14.0;
+const HIGH: f64 = SIZE.1 - TOP - BOTTOM;
+/// What is free at the right of a panel that has its names at the left.
+const MARGIN: f64 = 24.0;
 /// Where the names of a matrix's columns are.
 const NAMES: f64 = 58.0;
-/// The width of a letter in a legend, about.
-const LETTER: f64 = 6.4;
+/// The width of a letter, about.
+const LETTER: f64 = 6.2;
 /// More points than this in one curve are more than a screen shows.
 const MAX_POINTS: usize = 240;
 
-/// Something to show, by its name in the legend.
+/// Something to show, by its name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     /// Its name.
@@ -45,14 +50,16 @@ pub enum Panel {
         /// What is known, as thin lines.
         theory: Vec<Series>,
     },
-    /// A mark for each peer: both axes are alike, and the diagonal is drawn.
+    /// A row for each name, with a dot for each of its values.
     Dots {
         /// What is shown.
         title: String,
-        /// The unit below, and the one at the side.
-        units: (String, String),
-        /// What was found.
-        found: Vec<Series>,
+        /// The unit below.
+        unit: String,
+        /// A value that divides them, and what it means.
+        fair: (f64, String),
+        /// The rows, from the top.
+        rows: Vec<(String, Vec<f64>)>,
     },
     /// A bar for each name.
     Bars {
@@ -84,30 +91,21 @@ impl Panel {
                 let all = || found.iter().chain(theory).flat_map(|series| &series.points);
                 let across = Axis::over(all().map(|(x, _)| *x));
                 let up = Axis::over(all().map(|(_, y)| *y));
-                let legend = Legend::of(found, theory);
-                let frame = Frame::below(&legend, (x, y), across, up);
-                frame.draw(svg, title, units);
-                for (kind, series) in found.iter().enumerate() {
-                    svg.line(kind, &frame.places(&series.points));
+                let frame = Frame { corner: (x + LEFT, y + TOP), across, up };
+                svg.heading(x + LEFT, y + 18.0, title);
+                if !theory.is_empty() {
+                    svg.text(x + LEFT, y + 34.0, "start", "thin lines: what the theory says");
                 }
+                frame.draw(svg, units);
                 theory.iter().for_each(|series| svg.thin_line(&frame.places(&series.points)));
-                legend.draw(svg, (x, y), |svg, kind, points| svg.line(kind, points));
+                let places: Vec<_> =
+                    found.iter().map(|series| frame.places(&series.points)).collect();
+                places.iter().enumerate().for_each(|(kind, places)| svg.line(kind, places));
+                name_curves(svg, &frame, found, &places);
             }
-            Panel::Dots { title, units, found } => {
-                let all = found.iter().flat_map(|series| &series.points);
-                let axis = Axis::over(all.flat_map(|(x, y)| [*x, *y]));
-                let legend = Legend::of(found, &[]);
-                let frame = Frame::below(&legend, (x, y), axis, axis);
-                frame.draw(svg, title, units);
-                svg.thin_line(&frame.places(&[(0.0, 0.0), (axis.most, axis.most)]));
-                for (kind, series) in found.iter().enumerate() {
-                    for (x, y) in frame.places(&series.points) {
-                        svg.mark(kind, x, y);
-                    }
-                }
-                legend.draw(svg, (x, y), |svg, kind, [from, to]| {
-                    svg.mark(kind, (from.0 + to.0) / 2.0, from.1);
-                });
+            Panel::Dots { title, unit, fair, rows } => {
+                svg.heading(x + LEFT, y + 18.0, title);
+                draw_rows(svg, (x, y), unit, fair, rows);
             }
             Panel::Bars { title, unit, bars } => draw_bars(svg, (x, y), title, unit, bars),
             Panel::Matrix { title, givers, takers, shares } => {
@@ -119,48 +117,22 @@ impl Panel {
     }
 }
 
-/// The names of the series, in as many lines as they need.
-struct Legend<'s> {
-    /// Each with its place, and its kind; a theory has none.
-    names: Vec<(&'s str, (f64, f64), Option<usize>)>,
-    lines: usize,
-}
-
-impl<'s> Legend<'s> {
-    /// Lays out the names. Theories that are called the same are named once, at the end.
-    fn of(found: &'s [Series], theory: &'s [Series]) -> Legend<'s> {
-        let mut theories: Vec<&str> = theory.iter().map(|series| series.name.as_str()).collect();
-        theories.dedup();
-        let kinds = found.iter().enumerate().map(|(kind, it)| (it.name.as_str(), Some(kind)));
-        let (mut at, mut line) = (0.0, 0);
-        let mut names = Vec::new();
-        for (name, kind) in kinds.chain(theories.into_iter().map(|name| (name, None))) {
-            let wide = 38.0 + LETTER * name.chars().count() as f64;
-            if at > 0.0 && at + wide > WIDE + RIGHT {
-                (at, line) = (0.0, line + 1);
-            }
-            names.push((name, (LEFT + at, LEGEND + LINE * line as f64), kind));
-            at += wide;
-        }
-        Legend { names, lines: line + 1 }
-    }
-
-    /// Draws each name, with a sample of its series before it.
-    fn draw(
-        &self,
-        svg: &mut Svg,
-        (x, y): (f64, f64),
-        sample: impl Fn(&mut Svg, usize, &[(f64, f64); 2]),
-    ) {
-        for (name, (right, down), kind) in &self.names {
-            let (at, line) = (x + right, y + down);
-            let points = [(at, line - 4.0), (at + 20.0, line - 4.0)];
-            match kind {
-                Some(kind) => sample(svg, *kind, &points),
-                None => svg.thin_line(&points),
-            }
-            svg.text(at + 24.0, line, "start", name);
-        }
+/// Writes the name of each curve at the right, as near to its end as the others allow, with a
+/// sample of its dashes.
+fn name_curves(svg: &mut Svg, frame: &Frame, found: &[Series], places: &[Vec<(f64, f64)>]) {
+    let (right, middle) = (frame.corner.0 + WIDE, frame.corner.1 + HIGH / 2.0);
+    let mut ends: Vec<_> =
+        (0..).zip(places).filter_map(|(kind, it)| Some((kind, *it.last()?))).collect();
+    // Of those that end at the same height, the one that ends first is the farthest from it, or the
+    // lines to their names would cross.
+    let aside = |(x, y): (f64, f64)| if y < middle { -x } else { x };
+    ends.sort_by(|(_, one), (_, other)| aside(*one).total_cmp(&aside(*other)));
+    let heights: Vec<f64> = ends.iter().map(|(_, (_, y))| *y).collect();
+    let room = (frame.corner.1, frame.corner.1 + HIGH);
+    for ((kind, end), height) in ends.iter().zip(labels::spread(&heights, room)) {
+        svg.rule(*end, (right + 6.0, height), 0.25);
+        svg.line(*kind, &[(right + 6.0, height), (right + 24.0, height)]);
+        svg.name(*kind, (right + 28.0, height + 4.0), &found[*kind].name);
     }
 }
 
@@ -168,39 +140,23 @@ impl<'s> Legend<'s> {
 struct Frame {
     /// Its upper left corner.
     corner: (f64, f64),
-    high: f64,
-    /// Where the title is.
-    title: f64,
     across: Axis,
     up: Axis,
 }
 
 impl Frame {
-    /// Returns the area that a legend leaves.
-    fn below(legend: &Legend, (x, y): (f64, f64), across: Axis, up: Axis) -> Frame {
-        let top = LEGEND + LINE * legend.lines as f64;
-        let high = SIZE.1 - top - BOTTOM;
-        Frame { corner: (x + LEFT, y + top), high, title: y + 18.0, across, up }
-    }
-
-    /// Draws title, axes, ticks and units.
-    fn draw(&self, svg: &mut Svg, title: &str, units: &(String, String)) {
+    /// Draws axes, ticks and units.
+    fn draw(&self, svg: &mut Svg, units: &(String, String)) {
         let (x, y) = self.corner;
-        let foot = y + self.high;
-        svg.heading(x, self.title, title);
+        let foot = y + HIGH;
         for tick in self.up.ticks() {
-            let at = foot - self.high * self.up.place(tick);
+            let at = foot - HIGH * self.up.place(tick);
             svg.rule((x, at), (x + WIDE, at), if tick == 0.0 { 0.8 } else { 0.12 });
             svg.text(x - 6.0, at + 4.0, "end", &self.up.label(tick));
         }
-        for tick in self.across.ticks() {
-            let at = x + WIDE * self.across.place(tick);
-            svg.rule((at, foot), (at, foot + 4.0), 0.8);
-            svg.text(at, foot + 16.0, "middle", &self.across.label(tick));
-        }
+        draw_scale(svg, (x, foot), WIDE, &self.across, &units.0);
         svg.rule((x, y), (x, foot), 0.8);
-        svg.text(x + WIDE / 2.0, foot + 32.0, "middle", &units.0);
-        svg.upwards(x - 44.0, y + self.high / 2.0, &units.1);
+        svg.upwards(x - 44.0, y + HIGH / 2.0, &units.1);
     }
 
     /// Returns where these points are on the page. Of a long series some are left out, never the
@@ -212,19 +168,69 @@ impl Frame {
         let finite = shown.filter(|(_, (x, y))| x.is_finite() && y.is_finite());
         let place = |(x, y): &(f64, f64)| {
             let (left, top) = self.corner;
-            let down = self.high * (1.0 - self.up.place(*y));
+            let down = HIGH * (1.0 - self.up.place(*y));
             (left + WIDE * self.across.place(*x), top + down)
         };
         finite.map(|(_, point)| place(point)).collect()
     }
 }
 
+/// Draws the ticks of an axis below a plotted area, and its unit.
+fn draw_scale(svg: &mut Svg, (x, foot): (f64, f64), wide: f64, axis: &Axis, unit: &str) {
+    for tick in axis.ticks() {
+        let at = x + wide * axis.place(tick);
+        svg.rule((at, foot), (at, foot + 4.0), 0.8);
+        svg.text(at, foot + 16.0, "middle", &axis.label(tick));
+    }
+    svg.text(x + wide / 2.0, foot + 32.0, "middle", unit);
+}
+
+/// Draws a row of dots for each name, its median as a stroke, and the value that divides them.
+fn draw_rows(
+    svg: &mut Svg,
+    (x, y): (f64, f64),
+    unit: &str,
+    (fair, meaning): &(f64, String),
+    rows: &[(String, Vec<f64>)],
+) {
+    let left = x + names_wide(rows.iter().map(|(name, _)| name));
+    let wide = x + SIZE.0 - MARGIN - left;
+    let axis = Axis::over(rows.iter().flat_map(|(_, values)| values).copied().chain([*fair]));
+    let high = (HIGH / rows.len().max(1) as f64).min(48.0);
+    let (top, foot) = (y + TOP + 12.0, y + TOP + 12.0 + high * rows.len() as f64);
+    let at = |value: f64| left + wide * axis.place(value);
+    svg.rule((at(*fair), top - 4.0), (at(*fair), foot), 0.5);
+    svg.text(at(*fair), top - 8.0, "middle", meaning);
+    for (kind, (name, values)) in rows.iter().enumerate() {
+        let middle = top + high * (kind as f64 + 0.5);
+        svg.text(left - 8.0, middle + 4.0, "end", name);
+        let mut values: Vec<f64> = values.iter().copied().filter(|it| it.is_finite()).collect();
+        values.sort_by(f64::total_cmp);
+        for (number, value) in values.iter().enumerate() {
+            // Equal values side by side, or a hundred dots would be one: 7 has no factor in common
+            // with 11, so neighbors are at different heights.
+            let aside = ((number * 7) % 11) as f64 / 10.0 - 0.5;
+            svg.mark(kind, at(*value), middle + aside * high * 0.6);
+        }
+        if let Some(median) = values.get(values.len() / 2) {
+            svg.rule((at(*median), middle - high * 0.45), (at(*median), middle + high * 0.45), 1.0);
+        }
+    }
+    draw_scale(svg, (left, foot), wide, &axis, unit);
+    svg.rule((left, foot), (left + wide, foot), 0.8);
+}
+
+/// Returns how much room names at the left take.
+fn names_wide<'n>(names: impl Iterator<Item = &'n String>) -> f64 {
+    let longest = names.map(|name| name.chars().count()).max().unwrap_or(0);
+    (LETTER * longest as f64 + 16.0).clamp(LEFT, SIZE.0 / 2.0)
+}
+
 fn draw_bars(svg: &mut Svg, (x, y): (f64, f64), title: &str, unit: &str, bars: &[(String, f64)]) {
-    let longest = bars.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let label = (LETTER * longest as f64 + 12.0).clamp(40.0, SIZE.0 / 2.0);
-    let wide = SIZE.0 - label - RIGHT - 40.0;
+    let label = names_wide(bars.iter().map(|(name, _)| name));
+    let wide = SIZE.0 - label - MARGIN - 40.0;
     let axis = Axis::over(bars.iter().map(|(_, value)| *value));
-    let line = ((HIGH - 20.0) / bars.len().max(1) as f64).min(26.0);
+    let line = (HIGH / bars.len().max(1) as f64).min(26.0);
     svg.heading(x + LEFT, y + 18.0, title);
     svg.text(x + LEFT, y + 34.0, "start", unit);
     for (number, (name, value)) in bars.iter().enumerate() {
@@ -249,10 +255,9 @@ fn draw_squares(
     takers: &[String],
     shares: &[Vec<f64>],
 ) {
-    let longest = givers.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    let label = (LETTER * longest as f64 + 16.0).max(LEFT);
-    let high = ((HIGH - 40.0) / givers.len().max(1) as f64).min(56.0);
-    let wide = ((SIZE.0 - label - RIGHT) / takers.len().max(1) as f64).min(90.0);
+    let label = names_wide(givers.iter());
+    let high = ((HIGH - 20.0) / givers.len().max(1) as f64).min(48.0);
+    let wide = ((SIZE.0 - label - MARGIN) / takers.len().max(1) as f64).min(90.0);
     for (column, name) in takers.iter().enumerate() {
         svg.text(x + label + wide * (column as f64 + 0.5), y + NAMES, "middle", name);
     }

@@ -83,6 +83,11 @@ impl Svg {
         self.path(&class, points);
     }
 
+    /// Writes the name of a series in its color.
+    pub fn name(&mut self, kind: usize, (x, y): (f64, f64), text: &str) {
+        self.write_text(x, y, &format!("class=\"k{}\"", kind % KINDS), text);
+    }
+
     /// Draws what the theory says: a thin line of the text's color.
     pub fn thin_line(&mut self, points: &[(f64, f64)]) {
         self.path("stroke-width=\"0.8\"", points);

@@ -113,7 +113,7 @@ fn cut_stages(folder: &Path, last: usize) -> Result<Vec<String>> {
         let stays = match stage_number(module) {
             Some(number) => number <= last,
             None if module == "report" => command_stage(&path)?.is_some_and(|stage| stage <= last),
-            None if module == "simulate" => SIMULATED <= last,
+            None if ["simulate", "offspring"].contains(&module) => SIMULATED <= last,
             None => ["lib", "main", "cli", "commands", "actors"].contains(&module),
         };
         if !stays {

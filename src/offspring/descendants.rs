@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// The variable by which everything that a run has started is known. A run inside a run adds
 /// its own mark to that of the outer one.
-pub(super) const MARK: &str = "PIECEMEAL_RUN";
+pub(crate) const MARK: &str = "PIECEMEAL_RUN";
 
 /// What separates the marks.
 const BETWEEN: u8 = b':';
@@ -32,7 +32,7 @@ static LIVE: Mutex<BTreeMap<u32, String>> = Mutex::new(BTreeMap::new());
 static ADOPTS: AtomicBool = AtomicBool::new(false);
 
 /// The runs that are alive. While this is held, none is started, and none is ended.
-pub(super) fn live() -> MutexGuard<'static, BTreeMap<u32, String>> {
+pub(crate) fn live() -> MutexGuard<'static, BTreeMap<u32, String>> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -46,7 +46,7 @@ pub fn adopt_orphans() {
 
 /// A line of `/proc/PID/stat`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Process {
+pub(crate) struct Process {
     pub pid: u32,
     pub parent: u32,
     /// It has ended, and nobody has asked how.
@@ -56,7 +56,7 @@ pub(super) struct Process {
 }
 
 /// Returns all processes that we can see.
-pub(super) fn processes() -> Vec<Process> {
+pub(crate) fn processes() -> Vec<Process> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter_map(process).collect()
@@ -79,7 +79,7 @@ fn process(pid: u32) -> Option<Process> {
 }
 
 /// Returns the processes below this one.
-pub(super) fn below(root: u32, all: &[Process]) -> Vec<Process> {
+pub(crate) fn below(root: u32, all: &[Process]) -> Vec<Process> {
     if root == INIT {
         let others = all.iter().filter(|process| process.parent != 0 && process.pid != root);
         return others.copied().collect();
@@ -97,7 +97,7 @@ pub(super) fn below(root: u32, all: &[Process]) -> Vec<Process> {
 }
 
 /// Ends a process now.
-pub(super) fn end(pid: u32) {
+pub(crate) fn end(pid: u32) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, Signal::KILL);
     }
@@ -105,7 +105,7 @@ pub(super) fn end(pid: u32) {
 
 /// Ends everything that has this mark. Where orphans become our children, it also ends each that
 /// belongs to no run that is alive: a program may have deleted its mark.
-pub(super) fn end_what_is_left(mark: &str) {
+pub(crate) fn end_what_is_left(mark: &str) {
     let adopts = ADOPTS.load(Ordering::Relaxed);
     for _ in 0..MAX_ROUNDS {
         let live = live();
