@@ -30,6 +30,7 @@ fn run(label: &str, pace: f64) -> Run {
             vec![3.0, 4.0, 3.0, 0.0],
         ],
         seed_copies: Some(1.5 * pace),
+        alive: 1.0,
         ..Run::default()
     }
 }
@@ -63,7 +64,7 @@ fn a_page_shows_each_thing_that_there_is() {
         "Peers that have everything",
         "Copies of the rarest piece",
         "Given by the seeds until one whole copy was out",
-        "Given against taken, a dot a peer: rarest &lt;first&gt;",
+        "Given against taken, by peer: rarest &lt;first&gt;",
         "Who gave whom: random &amp; wild",
     ] {
         assert!(page.contains(&format!(">{title}</text>")), "{title}: {page}");
@@ -104,11 +105,25 @@ fn what_a_peer_gave_for_what_it_took_is_a_row_of_dots_for_each_class() {
     let mut outcome = outcome();
     outcome.runs[0].peers[0].given = 3.0 * outcome.runs[0].peers[0].taken;
     let page = page(&outcome);
-    // The axis is as long as that, and 1 has a line of its own.
-    assert_eq!(places(&page, "3.0").len(), 1, "{page}");
-    assert_eq!(places(&page, "as much as it took").len(), 1, "{page}");
+    // The axis is as long as that, also beside it, and 1 has a line of its own.
+    assert_eq!(places(&page, "3.0").len(), 2, "{page}");
+    assert_eq!(places(&page, "as much as it took").len(), 2, "{page}");
     let rows = ["slow", "medium", "fast"].map(|name| places(&page, name)[0].1);
     assert!(rows.is_sorted(), "from the top: {rows:?}");
+}
+
+#[test]
+fn a_piece_that_is_lost_shows_in_bars_and_in_the_name_of_its_curve() {
+    let whole = Outcome { runs: vec![run("x", 1.0)], rows: outcome().rows, ..Outcome::default() };
+    let title = "Runs in which no piece was lost";
+    assert!(!page(&whole).contains(title), "nothing is lost");
+    let mut outcome = outcome();
+    outcome.runs[2].alive = 0.25;
+    outcome.runs[2].samples.iter_mut().for_each(|sample| sample.rarest /= 50);
+    let page = page(&outcome);
+    assert!(page.contains(title) && page.contains(">in order: gone</text>"), "{page}");
+    // Of its only run, and of the others': percent.
+    assert!(!places(&page, "25").is_empty() && places(&page, "100").len() >= 4, "{page}");
 }
 
 #[test]

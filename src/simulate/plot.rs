@@ -20,6 +20,8 @@ use super::outcome::{Outcome, PeerResult, Run, Sample};
 const HEAD: f64 = 52.0;
 /// Panels beside each other.
 const COLUMNS: usize = 2;
+/// The most runs whose classes have rows of dots.
+const MAX_DOTTED: usize = 2;
 /// The most matrices. More of them are a puzzle.
 const MAX_MATRICES: usize = 6;
 
@@ -60,10 +62,11 @@ pub fn panels(outcome: &Outcome) -> Vec<Panel> {
     }
     panels.push(over_time("Peers that have everything", "peers", &runs, |it| it.done as f64));
     panels.extend(rarest(&runs));
-    panels.extend(copies(outcome));
     panels.extend(lost(outcome));
     let matrices: Vec<Panel> = runs.iter().filter_map(|run| who_gave_whom(run)).collect();
+    // Before the bars, or the two that are to be compared would not be beside each other.
     panels.extend(given_and_taken(&runs, matrices.is_empty()));
+    panels.extend(copies(outcome));
     panels.extend(matrices.into_iter().take(MAX_MATRICES));
     panels
 }
@@ -157,34 +160,43 @@ fn kinds(run: &Run) -> Vec<&str> {
     names
 }
 
-/// Returns a dot for each peer, by what it gave for what it took: of the first run by class, or of
-/// all runs, if the classes are not what is compared. What it took is the same for all that are
-/// done, so one against the other would be a stripe. Peers that took less than half of it say
-/// nothing: for one that lacked a single piece, what it gave is many times that.
-fn given_and_taken(runs: &[&Run], by_run: bool) -> Option<Panel> {
-    let ratios = |run: &Run, kind: Option<&str>| -> Vec<f64> {
-        let most = run.peers.iter().map(|peer| peer.taken).fold(0.0, f64::max);
-        let is_kind = |peer: &&PeerResult| {
-            let class = run.classes.get(peer.class).map(String::as_str);
-            peer.taken > most / 2.0 && (kind.is_none() || kind == class)
-        };
-        run.peers.iter().filter(is_kind).map(|peer| peer.given / peer.taken).collect()
-    };
-    let (of, mut rows): (&str, Vec<(String, Vec<f64>)>) = if by_run {
-        ("", runs.iter().map(|run| (run.label.clone(), ratios(run, None))).collect())
+/// What each peer gave for what it took: of the classes of a run, or of all peers of each run, if
+/// the classes are not what is compared. What it took is the same for all that are done, so one
+/// against the other would be a stripe.
+fn given_and_taken(runs: &[&Run], by_run: bool) -> Vec<Panel> {
+    let of_run = |run: &&Run| (run.label.clone(), ratios(run, None));
+    let mut groups = if by_run {
+        vec![(String::new(), runs.iter().map(of_run).collect::<Vec<_>>())]
     } else {
-        let run = runs.first()?;
-        let of_kind = |kind: &str| (kind.to_owned(), ratios(run, Some(kind)));
-        (run.label.as_str(), kinds(run).into_iter().map(of_kind).collect())
+        let of_kind = |run: &Run, kind: &str| (kind.to_owned(), ratios(run, Some(kind)));
+        let of_kinds = |run: &&Run| kinds(run).into_iter().map(|kind| of_kind(run, kind)).collect();
+        let runs = runs.iter().take(MAX_DOTTED);
+        runs.map(|run| (format!(": {}", run.label), of_kinds(run))).collect()
     };
-    rows.retain(|(_, ratios)| !ratios.is_empty());
-    let colon = if of.is_empty() { "" } else { ": " };
-    (!rows.is_empty()).then(|| Panel::Dots {
-        title: format!("Given against taken, a dot a peer{colon}{of}"),
+    groups.iter_mut().for_each(|(_, rows)| rows.retain(|(_, ratios)| !ratios.is_empty()));
+    groups.retain(|(_, rows)| !rows.is_empty());
+    let all = groups.iter().flat_map(|(_, rows)| rows).flat_map(|(_, ratios)| ratios);
+    let most = all.copied().filter(|ratio| ratio.is_finite()).fold(0.0, f64::max);
+    let panel = |(of, rows): (String, Vec<(String, Vec<f64>)>)| Panel::Dots {
+        title: format!("Given against taken, by peer{of}"),
         unit: "bytes given for each byte taken; the stroke is the median".to_owned(),
+        most,
         fair: (1.0, "as much as it took".to_owned()),
         rows,
-    })
+    };
+    groups.into_iter().map(panel).collect()
+}
+
+/// Returns what each peer of a class, or of all, gave for each byte that it took. Peers that took
+/// less than half of the content say nothing: for one that lacked a single piece, what it gave is
+/// many times that.
+fn ratios(run: &Run, kind: Option<&str>) -> Vec<f64> {
+    let most = run.peers.iter().map(|peer| peer.taken).fold(0.0, f64::max);
+    let is_kind = |peer: &&PeerResult| {
+        let class = run.classes.get(peer.class).map(String::as_str);
+        peer.taken > most / 2.0 && (kind.is_none() || kind == class)
+    };
+    run.peers.iter().filter(is_kind).map(|peer| peer.given / peer.taken).collect()
 }
 
 /// Returns to whom each class gave, as shares of what it gave. Classes that took nothing, which are

@@ -8,11 +8,11 @@ use super::labels;
 use super::svg::Svg;
 
 /// The size of a panel, with its title, its names and its axes.
-pub const SIZE: (f64, f64) = (520.0, 290.0);
+pub const SIZE: (f64, f64) = (530.0, 290.0);
 /// What is around the plotted area: at the left the scale, below it as well, at the right the names
 /// of curves.
 const LEFT: f64 = 58.0;
-const RIGHT: f64 = 180.0;
+const RIGHT: f64 = 190.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 40.0;
 /// The plotted area of curves.
@@ -22,10 +22,12 @@ const HIGH: f64 = SIZE.1 - TOP - BOTTOM;
 const MARGIN: f64 = 24.0;
 /// Where the names of a matrix's columns are.
 const NAMES: f64 = 58.0;
-/// The width of a letter, about.
-const LETTER: f64 = 6.2;
+/// The width of a letter, about: fonts differ.
+const LETTER: f64 = 7.0;
 /// More points than this in one curve are more than a screen shows.
 const MAX_POINTS: usize = 240;
+/// More dots than this in one row are a bar. Of more peers, each second, third or tenth is shown.
+const MAX_DOTS: usize = 200;
 
 /// Something to show, by its name.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +58,8 @@ pub enum Panel {
         title: String,
         /// The unit below.
         unit: String,
+        /// The scale has room for this at least, so that two such panels can be compared.
+        most: f64,
         /// A value that divides them, and what it means.
         fair: (f64, String),
         /// The rows, from the top.
@@ -103,9 +107,11 @@ impl Panel {
                 places.iter().enumerate().for_each(|(kind, places)| svg.line(kind, places));
                 name_curves(svg, &frame, found, &places);
             }
-            Panel::Dots { title, unit, fair, rows } => {
+            Panel::Dots { title, unit, most, fair, rows } => {
                 svg.heading(x + LEFT, y + 18.0, title);
-                draw_rows(svg, (x, y), unit, fair, rows);
+                let values = rows.iter().flat_map(|(_, values)| values).copied();
+                let axis = Axis::over(values.chain([*most, fair.0]));
+                draw_rows(svg, (x, y), unit, &axis, fair, rows);
             }
             Panel::Bars { title, unit, bars } => draw_bars(svg, (x, y), title, unit, bars),
             Panel::Matrix { title, givers, takers, shares } => {
@@ -190,13 +196,13 @@ fn draw_rows(
     svg: &mut Svg,
     (x, y): (f64, f64),
     unit: &str,
+    axis: &Axis,
     (fair, meaning): &(f64, String),
     rows: &[(String, Vec<f64>)],
 ) {
     let left = x + names_wide(rows.iter().map(|(name, _)| name));
     let wide = x + SIZE.0 - MARGIN - left;
-    let axis = Axis::over(rows.iter().flat_map(|(_, values)| values).copied().chain([*fair]));
-    let high = (HIGH / rows.len().max(1) as f64).min(48.0);
+    let high = ((HIGH - 16.0) / rows.len().max(1) as f64).min(48.0);
     let (top, foot) = (y + TOP + 12.0, y + TOP + 12.0 + high * rows.len() as f64);
     let at = |value: f64| left + wide * axis.place(value);
     svg.rule((at(*fair), top - 4.0), (at(*fair), foot), 0.5);
@@ -206,7 +212,8 @@ fn draw_rows(
         svg.text(left - 8.0, middle + 4.0, "end", name);
         let mut values: Vec<f64> = values.iter().copied().filter(|it| it.is_finite()).collect();
         values.sort_by(f64::total_cmp);
-        for (number, value) in values.iter().enumerate() {
+        let every = values.len().div_ceil(MAX_DOTS).max(1);
+        for (number, value) in values.iter().step_by(every).enumerate() {
             // Equal values side by side, or a hundred dots would be one: 7 has no factor in common
             // with 11, so neighbors are at different heights.
             let aside = ((number * 7) % 11) as f64 / 10.0 - 0.5;
@@ -216,7 +223,7 @@ fn draw_rows(
             svg.rule((at(*median), middle - high * 0.45), (at(*median), middle + high * 0.45), 1.0);
         }
     }
-    draw_scale(svg, (left, foot), wide, &axis, unit);
+    draw_scale(svg, (left, foot), wide, axis, unit);
     svg.rule((left, foot), (left + wide, foot), 0.8);
 }
 
