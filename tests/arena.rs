@@ -160,6 +160,10 @@ fn a_program_that_ends_is_named_with_its_last_words() {
     assert_eq!(found, "it ended (exit status: 3): NameError: name mine is not defined");
     let found = fault("read -r line; echo '{}'; exit 0");
     assert_eq!(found, "it ended (exit status: 0)");
+    let begun = Instant::now();
+    let found = fault("sleep 1000 & exit 4");
+    assert_eq!(found, "it ended (exit status: 4)", "though a child of it holds its stdout");
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     let found = fault("no-such-program-at-all");
     assert!(found.starts_with("it ended (exit status: 127): "), "{found}");
 }

@@ -165,6 +165,7 @@ impl Program {
 
     /// Waits for the next line until a deadline; `None` if there is none by then.
     fn wait(&mut self, deadline: Instant, stop: &AtomicBool) -> Result<Option<Heard>, Gone> {
+        let mut has_ended = false;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.answers.recv_timeout(left.min(TICK)) {
@@ -173,13 +174,16 @@ impl Program {
                 Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => {
                     return Err(Gone::Stopped);
                 }
+                Err(RecvTimeoutError::Timeout) if has_ended => return Err(self.ended()),
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => {}
+                // What it has left behind may hold its stdout open, and would be waited for. Its
+                // last line may still be on its way, so there is one more tick.
+                Err(RecvTimeoutError::Timeout) => has_ended = self.child.status().is_some(),
             }
         }
     }
 
-    /// Returns how it ended. Its stdout is closed, so it has ended or is about to.
+    /// Returns how it ended. If it is its stdout that is closed, it is about to.
     fn ended(&mut self) -> Gone {
         let deadline = Instant::now() + FAREWELL;
         let status = self.end_by(deadline);
