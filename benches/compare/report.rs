@@ -33,10 +33,11 @@ pub fn markdown(table: &Table, about: &str) -> String {
             target.found.map(|found| format!("{found:.2}{}", target.unit)).unwrap_or_default();
         let _ = writeln!(text, "| {} | {} | {found} | {verdict} |", target.what, target.limit);
     }
-    if let Some(grown) = targets::with_peers(table, FLOOR) {
+    let grown = targets::with_peers(table, OURS).zip(targets::with_peers(table, FLOOR));
+    if let Some((ours, floor)) = grown {
         let _ = writeln!(
             text,
-            "\nFrom 500 peers the floor takes {grown:.2}x what it takes from one. {PEERS}"
+            "\nFrom 500 peers piecemeal takes {ours:.2}x what it takes from one, and the floor {floor:.2}x. {PEERS}"
         );
     }
     text.push_str("\n## Works\n");
