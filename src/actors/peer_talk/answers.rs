@@ -17,7 +17,7 @@ const METADATA_PIECE: usize = 16_384;
 const MAX_BLOCK: u32 = 16_384;
 /// Requests that come within this time are answered together. On a busy machine, it may be the time
 /// between two that are sent at once.
-const TOGETHER: Duration = Duration::from_millis(400);
+const TOGETHER: Duration = Duration::from_secs(1);
 /// The most requests that are collected to be answered in another order.
 const MAX_HELD: usize = 1_000;
 
