@@ -27,7 +27,7 @@ use crate::s17_seeding::choking::ROUND;
 use crate::s17_seeding::slots::Slots;
 
 /// The most events of a run, which take some minutes. A thousand peers with a thousand pieces take
-/// eight million.
+/// one and a half million.
 const MAX_EVENTS: u64 = 100_000_000;
 /// A run is given up if nothing moves for this long.
 const PATIENCE: Micros = 900 * SECOND;
